@@ -94,7 +94,7 @@ FUNCTIONS: dict[str, str] = {
     "compiled.radial_tables.NEAREST": "MIN_CHECKED_DISTANCE",
     "compiled.radial_tables.converged": "fit_to_tolerance",
     "compiled.radial_tables.density_of": "density_function",
-    "compiled.radial_tables.pairs_of": "weight_pairs",
+    "compiled.radial_tables.pairs_of": "element_pairs",
     "compiled.radial_tables.polynomials": "fit_polynomials",
     "compiled.radial_tables.weights_of": "weight_functions",
     "config.compare": "runs.method_runs.compare",

@@ -19,6 +19,10 @@ OLD_MEMBERS = {
     "analysis.comparison.Comparison": {"twins": "duplicate_mask"},
     "analysis.laws.context.Tolerances": {"slope": "gradient"},
     "compiled.lazy.LazyCompiled": {"given": "potential"},
+    "compiled.linear.LinearMap": {"before": "input_layout", "after": "output_layout"},
+    "compiled.mace.fused_convolution.FusedConvolution": {"before": "input_layout", "after": "output_layout"},
+    "compiled.mace.fused_gate.FusedGate": {"before": "input_layout", "after": "output_layout"},
+    "compiled.mace.fused_product.FusedProduct": {"before": "input_layout", "after": "output_layout"},
     "data.e0_shift.EnergyShift": {
         "together": "determined_formulas",
         "alone": "determined",

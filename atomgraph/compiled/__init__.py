@@ -1,7 +1,8 @@
 """Compiled potentials: frozen models that are evaluated by C++ kernels, for inference on CPUs.
 
-Kernels are generated for the shapes of a model. Consecutive linear maps are multiplied, and radial functions are tabulated.
-The package ``kernels`` has the C++ and the code that compiles it.
+Kernels are generated for the shapes of a model. The matrices of consecutive linear maps are multiplied to one matrix. Radial
+functions are tabulated.
+The package ``kernels`` has the C++ code and the code that compiles it.
 """
 
 from atomgraph.compiled.compiled_potential import PRECISION, CompiledPotential

@@ -41,7 +41,7 @@ def largest_difference(result: dict[str, Tensor], model: Potential, graph: Atomi
     """Return the largest relative difference in energies, forces and, for structures with a volume, virials.
 
     Args:
-        result: Results of the kernels for the graph, by name, with forces and stress.
+        result: Results of the kernels for the graph, by name: ``node_energy``, ``forces`` and ``stress``.
         model: The model, in float64.
         graph: A graph of one structure.
 
@@ -69,5 +69,6 @@ def largest_difference(result: dict[str, Tensor], model: Potential, graph: Atomi
 
 
 def _difference(quantity: str, computed: Tensor, expected: Tensor, floor: float, unit: str) -> Difference:
+    """Return the difference of a quantity between kernels and model; ``floor`` is the smallest scale, in ``unit``."""
     scale = max(float(expected.square().mean().sqrt()), floor)
     return Difference(f"compiled {quantity}", float((computed - expected).abs().max()) / scale, scale, unit)

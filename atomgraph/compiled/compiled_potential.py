@@ -52,7 +52,7 @@ class CompiledPotential(WrappedPotential):
         return 0.0 if self._fused is None else self._fused.radial_error
 
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """Compute the results of ``Potential.forward`` by kernels; they are detached."""
+        """Compute the results of ``Potential.forward`` by kernels. The results are detached from autograd."""
         if not self.training and graph.pos.device.type == "cpu":
             graph_with_head = self.potential.with_head(graph)
             try:

@@ -42,7 +42,7 @@ class Evaluation:
     Attributes:
         kernel_graph: Atoms and edges.
         all_atoms: One run of all atoms, for weights that are the same for all elements.
-        by_element: One run for each element.
+        by_element: One run for each element that occurs, in the order of ``kernel_graph.element_rows``.
         dtype: Dtype of the kernels.
     """
 

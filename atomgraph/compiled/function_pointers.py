@@ -21,16 +21,17 @@ def _check_code(code: int, function: Any, arguments: Any) -> int:
 def bind_function(
     library: ctypes.CDLL, name: str, *types: Any, result: Any = INT, check: Callable[[int, Any, Any], int] = _check_code
 ) -> Any:
-    """Return a C function of a library, with its types. The function raises MemoryError if it cannot allocate memory.
+    """Return a C function of a library, with its types. By default, it raises MemoryError for any returned value except 0.
 
     ctypes has one function object for each name, which all threads share. All calls for one name must pass the same types.
 
     Args:
         library: The loaded library.
         name: Name of the function.
-        types: Types of the arguments of the function; addresses are passed as integers.
-        result: Type of the returned value; an error code by default.
-        check: Function that is called with the returned value and raises an error for an error code.
+        types: C types of the arguments of the function. Addresses, of type ``POINTER``, are passed as integers.
+        result: C type of the returned value, which is an error code by default.
+        check: Function that is called with the returned value, the C function and its arguments. It raises an error for an
+            error code, else it returns the value.
     """
     function = getattr(library, name)
     function.argtypes, function.restype, function.errcheck = types, result, check

@@ -9,11 +9,11 @@ from functools import singledispatch
 
 
 @singledispatch
-def missing_form(part: object) -> str | None:
+def describe_unsupported(part: object) -> str | None:
     """Return a description of the part or the setting that has no fused form; None if the part has a fused form."""
     return f"the part {type(part).__name__}"
 
 
 def is_registered(part: object) -> bool:
     """Return whether the class of a part has a fused form, for some or all of its settings."""
-    return missing_form.dispatch(type(part)) is not missing_form.dispatch(object)
+    return describe_unsupported.dispatch(type(part)) is not describe_unsupported.dispatch(object)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function
-from atomgraph.compiled.fused_forms import missing_form
+from atomgraph.compiled.fused_forms import describe_unsupported
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.nn.repulsion.zbl import BOHR, COULOMB, SCREENING, ZBL
@@ -39,6 +39,8 @@ ATOMGRAPH_API int pairs_vjp(int n_threads, std::int64_t n_atoms, const std::int6
 class PairSums(ABC):
     r""":math:`S_i = \sum_j \varphi_{z_i z_j}(r_{ij})` by a kernel, in float64 for edge vectors of any dtype.
 
+    z_i is the element of atom i, r_ij a distance in Å.
+
     Attributes:
         name: Name of the kernel without its prefix ``pairs_``.
         types: C types of the constants of the kernel.
@@ -48,24 +50,27 @@ class PairSums(ABC):
     name: ClassVar[str]
     types: ClassVar[tuple[Any, ...]]
     is_pairwise = True
-    _cached_constants: tuple[tuple[int, ...], tuple[Any, ...]] | None = None
+    _cached_constants: tuple[tuple[int, ...], tuple[Any, ...]] | None = None  # rows of elements, and their constants
 
     @abstractmethod
-    def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
+    def constants(self, element_rows: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the constants of the kernel for pairs of elements; tensors are passed as addresses.
 
         Args:
-            present: Rows, in the model's table, of the elements that occur.
+            element_rows: Rows, in the model's table, of the elements that occur.
         """
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Look up the functions in the compiled library."""
-        structure = INT, LONG, POINTER, POINTER, POINTER, POINTER, INT
-        self._sums = bind_function(library, f"pairs_{self.name}", *structure, *self.types, POINTER, POINTER)
+        graph_types = INT, LONG, POINTER, POINTER, POINTER, POINTER, INT
+        self._sums = bind_function(library, f"pairs_{self.name}", *graph_types, *self.types, POINTER, POINTER)
         self._vjp = bind_function(library, "pairs_vjp", INT, LONG, *[POINTER] * 5)
 
     def __call__(self, kernel_graph: KernelGraph) -> tuple[Tensor, Pullback]:
-        """Return the sums, (n_atoms,) float64, and their VJP: the gradient with respect to edge vectors, (n_edges, 3)."""
+        """Return the sums, (n_atoms,) float64, and their vector-Jacobian product.
+
+        It returns the gradient with respect to edge vectors, (n_edges, 3), from the gradient with respect to the sums.
+        """
         n_threads, n_atoms, first_edges, vector = (
             torch.get_num_threads(),
             kernel_graph.n_atoms,
@@ -80,8 +85,14 @@ class PairSums(ABC):
         sums, derivatives = (torch.empty(n, dtype=torch.float64) for n in (n_atoms, kernel_graph.n_edges))
         constants = self._get_constants(tuple(kernel_graph.element_rows))
         addresses = [value.data_ptr() if isinstance(value, Tensor) else value for value in constants]
-        edges = first_edges.data_ptr(), kernel_graph.neighbour.data_ptr(), vector.data_ptr(), kind.data_ptr(), n_kinds
-        self._sums(n_threads, n_atoms, *edges, *addresses, sums.data_ptr(), derivatives.data_ptr())
+        graph_arguments = (
+            first_edges.data_ptr(),
+            kernel_graph.neighbour.data_ptr(),
+            vector.data_ptr(),
+            kind.data_ptr(),
+            n_kinds,
+        )
+        self._sums(n_threads, n_atoms, *graph_arguments, *addresses, sums.data_ptr(), derivatives.data_ptr())
 
         def vjp(grad: Tensor) -> Tensor:
             grad, grad_vector = grad.double().contiguous(), torch.empty_like(vector)
@@ -91,15 +102,15 @@ class PairSums(ABC):
 
         return sums, vjp
 
-    def _get_constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
+    def _get_constants(self, element_rows: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the constants for the elements of the last evaluation from a cache; compute them for other elements."""
         cached = self._cached_constants  # read once, because another thread may replace it
-        if cached is None or cached[0] != present:
-            self._cached_constants = cached = present, self.constants(present)
+        if cached is None or cached[0] != element_rows:
+            self._cached_constants = cached = element_rows, self.constants(element_rows)
         return cached[1]
 
 
-@missing_form.register
+@describe_unsupported.register
 def _(repulsion: ZBL) -> str | None:
     return None
 
@@ -115,14 +126,14 @@ class FusedRepulsion(PairSums):
         terms = [[c, d] for c, (_, d) in zip(zbl.screening, SCREENING, strict=True)]
         self._terms = torch.tensor(terms, dtype=torch.float64)
 
-    def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
+    def constants(self, element_rows: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the constants of each pair (``_pair_constants``), the screening terms, and the exponent p of the envelope."""
-        return self._pair_constants(torch.tensor(present, dtype=torch.int64)), self._terms, float(self._zbl.p)
+        return self._pair_constants(torch.tensor(element_rows, dtype=torch.int64)), self._terms, float(self._zbl.p)
 
-    def _pair_constants(self, present: Tensor) -> Tensor:
+    def _pair_constants(self, element_rows: Tensor) -> Tensor:
         """Return three constants of each pair: prefactor (eV·Å), 1/a (1/Å), cutoff (Å); (n_elements, n_elements, 3)."""
         zbl = self._zbl
-        z, radius = zbl.number[present], zbl.radius[present]
+        z, radius = zbl.number[element_rows], zbl.radius[element_rows]
         inverse_length = (z[:, None] ** zbl.exponent + z**zbl.exponent) / (zbl.prefactor * BOHR)
         return torch.stack(
             [0.5 * COULOMB * z[:, None] * z, inverse_length, radius[:, None] + radius], dim=2

@@ -155,7 +155,13 @@ class KernelGraph(ElementOrder):
         cutoff: float,
         dtype: torch.dtype,
     ) -> KernelGraph | None:
-        """Return the result of ``from_graph``, or None for edges that are not sorted by centre."""
+        """Return the result of ``from_graph``, or None for edges that are not sorted by centre.
+
+        Args:
+            library, graph, atoms, cutoff, dtype: As in ``from_graph``.
+            edges: Neighbours (row 0) and centres (row 1), as rows of the graph, (2, n_edges) int64.
+            shift: Numbers of cell vectors of each edge, (n_edges, 3) int32.
+        """
         n_atoms, n_all = graph.n_atoms, edges.shape[1]  # n_all: edges inside and outside the cutoff
         n_runs = _n_threads(n_all, MAX_RUNS)
         edges, shift = edges.contiguous(), shift.contiguous()
@@ -166,19 +172,21 @@ class KernelGraph(ElementOrder):
         )
         count, vector = torch.empty(n_runs, n_atoms, dtype=torch.int32), torch.empty(n_all, 3, dtype=dtype)
         neighbour = torch.empty(n_all, dtype=torch.int32)
-        runs = n_runs, n_atoms, *_addresses(first_edges, centre_offsets, count, vector, neighbour)
-        structure = _addresses(pos, cell, graph_of_atom, edges[0], edges[1], shift, atoms.ordered_row, atoms.graph_row)
+        run_arguments = n_runs, n_atoms, *_addresses(first_edges, centre_offsets, count, vector, neighbour)
+        structure_arguments = _addresses(
+            pos, cell, graph_of_atom, edges[0], edges[1], shift, atoms.ordered_row, atoms.graph_row
+        )
         functions = _functions(library)
-        n_edges = functions.count(*runs, n_all, cutoff, *structure)
+        n_edges = functions.count(*run_arguments, n_all, cutoff, *structure_arguments)
         if n_edges == NOT_SORTED:
             return None
         if n_edges == DEGENERATE:
             raise DegenerateEdge
         centre, edges_by_neighbour = (torch.empty(n_edges, dtype=torch.int32) for _ in range(2))
-        inside = vector, neighbour  # of the edges inside the cutoff
+        inside = vector, neighbour  # arrays of the edges inside the cutoff
         if n_edges < n_all:
             inside = torch.empty(n_edges, 3, dtype=dtype), torch.empty(n_edges, dtype=torch.int32)
-        functions.fill(*runs, *_addresses(*inside, centre, neighbour_offsets, edges_by_neighbour))
+        functions.fill(*run_arguments, *_addresses(*inside, centre, neighbour_offsets, edges_by_neighbour))
         return cls(
             **vars(atoms),
             vector=inside[0],
@@ -203,7 +211,7 @@ class KernelGraph(ElementOrder):
         position_gradient = torch.empty(self.n_atoms, 3, dtype=torch.float64)
         strain_gradient = torch.zeros(graph.n_graphs, 3, 3, dtype=torch.float64)
         grad, graph_of_atom = grad.contiguous(), graph.graph_of_atom.contiguous()
-        edges = (
+        inputs = (
             self.centre_offsets,
             self.neighbour_offsets,
             self.edges_by_neighbour,
@@ -213,7 +221,7 @@ class KernelGraph(ElementOrder):
             graph_of_atom,
         )
         outputs = _addresses(position_gradient, strain_gradient)
-        _functions(library).collect(_n_threads(self.n_edges), self.n_atoms, *_addresses(*edges), *outputs)
+        _functions(library).collect(_n_threads(self.n_edges), self.n_atoms, *_addresses(*inputs), *outputs)
         return position_gradient, strain_gradient
 
 
@@ -225,9 +233,11 @@ class _Functions(NamedTuple):
 
 @cache
 def _functions(library: ctypes.CDLL) -> _Functions:
-    runs = [LONG] * 2 + [POINTER] * 5
-    count = bind_function(library, "edges_count", *runs, LONG, DOUBLE, *[POINTER] * 8, result=LONG, check=_check_count)
-    fill = bind_function(library, "edges_fill", *runs, *[POINTER] * 5)
+    run_types = [LONG] * 2 + [POINTER] * 5
+    count = bind_function(
+        library, "edges_count", *run_types, LONG, DOUBLE, *[POINTER] * 8, result=LONG, check=_check_count
+    )
+    fill = bind_function(library, "edges_fill", *run_types, *[POINTER] * 5)
     return _Functions(count, fill, bind_function(library, "edges_collect", INT, LONG, *[POINTER] * 9))
 
 
@@ -242,5 +252,5 @@ def _addresses(*tensors: Tensor) -> tuple[int, ...]:
 
 
 def _n_threads(n_edges: int, max_threads: int | None = None) -> int:
-    """Return the number of threads for a number of edges; at most ``max_threads`` if given."""
+    """Return the number of threads for a number of edges; at most ``max_threads``; None: no limit except torch's."""
     return 1 if n_edges < PARALLEL_FROM else min(torch.get_num_threads(), max_threads or n_edges)

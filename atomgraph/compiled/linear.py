@@ -14,7 +14,7 @@ from atomgraph.compiled.evaluation import MAX_CACHED_TABLES, AtomRuns
 from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, integers, pointers
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.mace.folded_weights import Weights
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 
 LINEAR_SOURCE = """
 #include "linear.h"
@@ -38,19 +38,24 @@ class LinearMap:
 
     Args:
         library: The compiled kernels.
-        before, after: Layouts of x and y.
+        input_layout: Layout of x.
+        output_layout: Layout of y.
         weights: The matrices W. Irreps that are missing in one of the two layouts are skipped.
         dtype: Dtype of the kernels.
     """
 
-    def __init__(self, library: ctypes.CDLL, before: Layout, after: Layout, weights: Weights, dtype: torch.dtype):
-        self.before, self.after, self.by_element = before, after, weights.by_element
+    def __init__(
+        self, library: ctypes.CDLL, input_layout: Layout, output_layout: Layout, weights: Weights, dtype: torch.dtype
+    ):
+        self.input_layout, self.output_layout, self.by_element = input_layout, output_layout, weights.by_element
         self._weights, self._library, self._dtype = weights, library, dtype
-        self._irreps = [irrep for irrep in after.channels if irrep in weights.shapes and irrep in before.channels]
-        self._rows = bind_function(
+        self._irreps = [
+            irrep for irrep in output_layout.channels if irrep in weights.shapes and irrep in input_layout.channels
+        ]
+        self._linear_rows = bind_function(
             library, "linear_rows", INT, INT, POINTER, INT, POINTER, POINTER, INT, POINTER, POINTER
         )
-        self._panels: dict[tuple[o3.Irrep, int, bool], Tensor] = {}
+        self._panels: dict[tuple[o3.Irrep, int, bool], Tensor] = {}  # by irrep, element, and whether it is transposed
         self._cached_arguments = lru_cache(MAX_CACHED_TABLES)(self._make_arguments)
 
     def __call__(self, runs: AtomRuns, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -58,13 +63,19 @@ class LinearMap:
 
         Args:
             runs: One run of atoms for each element, or one run of all atoms.
-            x: Features in the layout ``before``.
-            y: Features in the layout ``after``; the product is added in place.
+            x: Features in ``input_layout``.
+            y: Features in ``output_layout``, to which the product is added in place; None: a new tensor is returned.
         """
         return self._multiply(runs, x, y, transposed=False)
 
     def vjp(self, runs: AtomRuns, grad: Tensor, total: Tensor | None = None) -> Tensor:
-        """Return the gradient with respect to x, g Wᵀ, from the gradient g with respect to y; plus ``total`` if given."""
+        """Return g Wᵀ, the gradient with respect to x, from the gradient g with respect to y.
+
+        Args:
+            runs: The runs of atoms that were passed to ``__call__``.
+            grad: The gradient g, in ``output_layout``.
+            total: Gradient in ``input_layout``, to which g Wᵀ is added in place; None: a new tensor is returned.
+        """
         return self._multiply(runs, grad, total, transposed=True)
 
     def _multiply(self, runs: AtomRuns, x: Tensor, y: Tensor | None, transposed: bool) -> Tensor:
@@ -72,34 +83,36 @@ class LinearMap:
         n_maps, maps, matrices, covers_all_blocks, *_ = self._cached_arguments(runs.kinds, transposed)
         adds = y is not None or not covers_all_blocks
         if y is None:
-            after = self.before if transposed else self.after
-            allocate = after.empty if covers_all_blocks else after.zeros
+            output_layout = self.input_layout if transposed else self.output_layout
+            allocate = output_layout.empty if covers_all_blocks else output_layout.zeros
             y = allocate(runs.n_atoms, x.dtype)
         threads, n_kinds = torch.get_num_threads(), len(runs.kinds)
-        self._rows(threads, n_kinds, runs.first, n_maps, maps, matrices, adds, x.data_ptr(), y.data_ptr())
+        self._linear_rows(threads, n_kinds, runs.first, n_maps, maps, matrices, adds, x.data_ptr(), y.data_ptr())
         return y
 
     def _make_arguments(self, kinds: tuple[int, ...], transposed: bool) -> tuple[Any, ...]:
         """Return the arguments of the kernel that depend only on the elements.
 
         Returns:
-            The number of maps, the addresses of their table and of their matrices, whether the maps write every block of the
-            output, and the arrays at these addresses, which must stay alive.
+            The number of maps; the address of the table of maps; the address of the array of matrices; whether the maps write
+            every block of the output; and the arrays at these addresses, which must stay alive.
         """
-        before, after = (self.after, self.before) if transposed else (self.before, self.after)
+        input_layout, output_layout = (
+            (self.output_layout, self.input_layout) if transposed else (self.input_layout, self.output_layout)
+        )
         maps: list[int] = []
         for irrep in self._irreps:
             maps += [
                 irrep.dim,
-                before.channels[irrep],
-                after.channels[irrep],
-                before.offsets[irrep],
-                after.offsets[irrep],
+                input_layout.channels[irrep],
+                output_layout.channels[irrep],
+                input_layout.offsets[irrep],
+                output_layout.offsets[irrep],
             ]
         panels = [self._get_panels(irrep, kind, transposed) for irrep in self._irreps for kind in kinds]
         arrays = integers(maps), pointers(panels)
         addresses = [ctypes.addressof(array) for array in arrays]
-        return len(self._irreps), *addresses, len(self._irreps) == len(after.channels), arrays
+        return len(self._irreps), *addresses, len(self._irreps) == len(output_layout.channels), arrays
 
     def _get_panels(self, irrep: o3.Irrep, kind: int, transposed: bool) -> Tensor:
         """Return the matrix of an irrep and an element in the memory order of ``kernels/linear.h``, made on first use."""
@@ -110,20 +123,23 @@ class LinearMap:
             self._panels.setdefault(key, panels)  # kernels hold its address, so a second thread must not replace it
         return self._panels[key]
 
+    before, after = OldAttribute("input_layout"), OldAttribute("output_layout")
+
 
 def to_panels(matrix: Tensor, library: ctypes.CDLL) -> Tensor:
     """Return a matrix (n_in, n_out) as consecutive panels of columns, in the memory order of ``kernels/linear.h``.
 
-    A panel has ``wide`` vectors of columns. Panels of the last columns have half as many vectors, down to one vector.
+    A panel has ``library.wide()`` SIMD vectors of columns. If fewer columns are left, the number of vectors is halved until the
+    panel fits, down to one vector.
     """
-    width, vectors = library.width(), library.wide()  # numbers in a vector, vectors in a panel
+    width, n_vectors = library.width(), library.wide()  # numbers in a SIMD vector, vectors in a panel
     panels, column, n_out = [], 0, matrix.shape[1]
     while column < n_out:
-        while vectors > 1 and n_out - column <= (vectors - 1) * width:
-            vectors //= 2
-        panel = matrix[:, column : column + vectors * width]
-        panels.append(torch.nn.functional.pad(panel, (0, vectors * width - panel.shape[1])).flatten())
-        column += vectors * width
+        while n_vectors > 1 and n_out - column <= (n_vectors - 1) * width:
+            n_vectors //= 2
+        panel = matrix[:, column : column + n_vectors * width]
+        panels.append(torch.nn.functional.pad(panel, (0, n_vectors * width - panel.shape[1])).flatten())
+        column += n_vectors * width
     return torch.cat(panels)
 
 

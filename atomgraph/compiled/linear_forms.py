@@ -1,4 +1,7 @@
-"""Linear forms: features as linear functions of the outputs of kernels. The features themselves are not stored in memory."""
+"""Linear forms: features as linear functions of layer arrays. The features themselves are not stored in memory.
+
+A layer array is the array that a layer of the model writes to memory (see ``mace.fused_layer.FusedLayer``).
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,17 @@ from atomgraph.compiled.linear import LinearMap
 from atomgraph.compiled.mace.folded_weights import Weights
 
 EVEN = o3.Irrep(0, 1)  # 0e: scalars of even parity
-Gradients = list[Tensor | None]  # gradient of the energy with respect to each source; None: zero so far
+Gradients = list[Tensor | None]  # gradient of the energy with respect to each layer array; None: zero so far
 
 
 @dataclass(frozen=True, eq=False)
 class LinearForm:
-    r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources :math:`x_k`, the outputs of earlier kernels.
+    r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of layer arrays :math:`x_k`.
 
-    Consecutive linear maps are multiplied to one matrix.
+    z_i is the element of atom i. The matrices of consecutive linear maps are multiplied to one matrix.
 
     Attributes:
-        terms: Pairs (k, W): the index k of a source, and its matrices W.
+        terms: Pairs (k, W): the index k of a layer array, and its matrices W.
         table: T, the constant of each element for the irrep ``0e``, (n_elements, channels) float64; None: no constant.
     """
 
@@ -48,40 +51,45 @@ class LinearForm:
 
 
 class FusedForm:
-    """Evaluation of a linear form, and of gradients with respect to its sources.
+    """Evaluation of a linear form, and of gradients with respect to its layer arrays.
 
     Args:
         library: The compiled kernels.
         form: The linear form.
-        layouts: Layouts of the sources.
-        after: Layout of the values; irreps that are missing in the form are zero.
+        layouts: Layouts of the layer arrays.
+        output_layout: Layout of the values; irreps that are missing in the form are zero.
         dtype: Dtype of the kernels.
     """
 
     def __init__(
-        self, library: ctypes.CDLL, form: LinearForm, layouts: Sequence[Layout], after: Layout, dtype: torch.dtype
+        self,
+        library: ctypes.CDLL,
+        form: LinearForm,
+        layouts: Sequence[Layout],
+        output_layout: Layout,
+        dtype: torch.dtype,
     ):
-        self._maps = [(k, LinearMap(library, layouts[k], after, weights, dtype)) for k, weights in form.terms]
+        self._maps = [(k, LinearMap(library, layouts[k], output_layout, weights, dtype)) for k, weights in form.terms]
         self._table = None if form.table is None else form.table.to(dtype)
-        self._after = after
+        self._output_layout = output_layout
 
     @property
     def is_constant(self) -> bool:
         """Whether the values depend on elements only."""
         return not self._maps
 
-    def __call__(self, evaluation: Evaluation, sources: Sequence[Tensor]) -> Tensor:
-        """Return the values, in the layout ``after``."""
+    def __call__(self, evaluation: Evaluation, layer_arrays: Sequence[Tensor]) -> Tensor:
+        """Return the values, in ``output_layout``."""
         y = None
         if self._table is not None or self.is_constant:
-            y = self._after.zeros(evaluation.kernel_graph.n_atoms, evaluation.dtype)
+            y = self._output_layout.zeros(evaluation.kernel_graph.n_atoms, evaluation.dtype)
         if self._table is not None and y is not None:
-            self._after.block(y, EVEN)[:, 0] = self._table.index_select(0, evaluation.kernel_graph.element)
+            self._output_layout.block(y, EVEN)[:, 0] = self._table.index_select(0, evaluation.kernel_graph.element)
         for k, linear in self._maps:
-            y = linear(evaluation.by_element if linear.by_element else evaluation.all_atoms, sources[k], y)
+            y = linear(evaluation.by_element if linear.by_element else evaluation.all_atoms, layer_arrays[k], y)
         return y  # type: ignore[return-value]
 
     def vjp(self, evaluation: Evaluation, grad: Tensor, grads: Gradients) -> None:
-        """Add the gradients with respect to the sources to ``grads``, from the gradient with respect to the values."""
+        """Add the gradients with respect to the layer arrays to ``grads``, from the gradient with respect to the values."""
         for k, linear in self._maps:
             grads[k] = linear.vjp(evaluation.by_element if linear.by_element else evaluation.all_atoms, grad, grads[k])

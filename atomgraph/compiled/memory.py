@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt(3) of glibc
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # numbers of two settings, see mallopt(3) of glibc
 
 
 def keep_memory() -> bool:

@@ -35,7 +35,8 @@ class RadialFunctions:
     r"""Functions of the distance, :math:`w_p(r) = h_p(r) W`, for pairs p of elements.
 
     h are the outputs of the last hidden layer of a network, W is the matrix of the last layer.
-    Only h is tabulated and differentiated, for all pairs together, because it has few columns.
+    Only h is tabulated and differentiated, for all pairs together, because it has few columns. In flat axes, the column of a
+    value is pair · n_values + value, and the column of a hidden output is pair · n_hidden + output.
 
     Attributes:
         hidden: The function h, from distances (n,), Å, to (n, n_pairs · n_hidden).
@@ -96,20 +97,20 @@ def is_pairwise(interaction: Interaction) -> bool:
     return interaction.radial.transform is not None or isinstance(interaction, NonlinearResidualInteraction)
 
 
-def weight_pairs(interaction: Interaction, present: list[int]) -> list[Pair]:
-    """Return the pair whose weights an edge uses, for every pair of elements of its centre and its neighbour.
+def element_pairs(interaction: Interaction, element_rows: list[int]) -> list[Pair]:
+    """Return the pair of elements whose radial weights an edge uses, for every element of its centre and of its neighbour.
 
     If weights do not depend on elements, there is one pair, (0, 0). If weights are symmetric in the two elements, both
     orders use the pair (i, j) with i ≤ j.
 
     Args:
-        interaction: The interaction of the weights.
-        present: Rows, in the model's table, of the elements that occur.
+        interaction: The interaction with the weights.
+        element_rows: Rows, in the model's table, of the elements that occur.
     """
     if not is_pairwise(interaction):
         return [(0, 0)]
     is_ordered = isinstance(interaction, NonlinearResidualInteraction)
-    return [(i, j) if is_ordered else (min(i, j), max(i, j)) for i in present for j in present]
+    return [(i, j) if is_ordered else (min(i, j), max(i, j)) for i in element_rows for j in element_rows]
 
 
 def weight_functions(interaction: Interaction, pairs: Sequence[Pair]) -> RadialFunctions:
@@ -218,7 +219,7 @@ def fit_to_tolerance(function: RadialFunctions, grid: Grid, tolerance: float) ->
 
 
 class SplineTables(NamedTuple):
-    """Tables of a sequence of pairs, and their common grid."""
+    """Tables of a sequence of pairs of elements, as ``PairTables`` stores them, and their common grid."""
 
     tables: list[Tensor]
     grid: Grid
@@ -233,7 +234,7 @@ class PairTables:
         make_functions: Function that returns the exact functions of pairs of elements.
         grid: The initial grid.
         tolerance: Maximum relative error of derivatives.
-        convert_layout: Function from the table of a pair, (n_pieces, powers, n_values), to the stored table.
+        convert_layout: Function from the table of a pair, (n_pieces, degree + 1, n_values), to the stored table.
 
     Attributes:
         grid: The current grid.
@@ -292,10 +293,11 @@ class PairTables:
 
 
 def _network_inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor | None]:
-    """Compute the inputs of the networks for edges of all distances and pairs of elements.
+    """Compute the inputs of the networks, for an edge of each distance and each pair of elements.
 
     Returns:
-        The inputs, (n · n_pairs, width), and the envelope of the messages, (n · n_pairs,); None for messages without envelope.
+        The inputs, (n · n_pairs, n_inputs), and the envelope of the messages, (n · n_pairs,); None for messages without
+        envelope. The row is distance · n_pairs + pair, for n distances.
     """
     length = r[:, None].expand(-1, len(pairs)).flatten()
     vector = torch.stack([length, torch.zeros_like(length), torch.zeros_like(length)], dim=1)

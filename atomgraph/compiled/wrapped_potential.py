@@ -62,7 +62,7 @@ class WrappedPotential(StructurePredictor):
 
     @property
     def head(self) -> str | None:
-        """The head for graphs that choose none. None if there are several heads and none was chosen."""
+        """The head for graphs without a head. None if there are several heads and none was chosen."""
         return self.potential.head
 
     @head.setter

@@ -14,7 +14,7 @@ _parent_threads = 1
 
 
 def use_one_thread_after_fork() -> None:
-    """Set the number of torch's threads to 1, with one warning, in a process that was forked from one with several threads.
+    """Set the number of torch's threads to 1, with one warning, in a process whose parent had several threads at the fork.
 
     This is called before evaluations. Kernels of atomgraph start their own threads and are not affected.
     """
@@ -26,8 +26,8 @@ def use_one_thread_after_fork() -> None:
         if _parent_threads > 0:
             _parent_threads = 0
             warnings.warn(
-                "this process was forked from one that computed with several threads; torch's threads do not survive a "
-                "fork, so this process continues with one thread. Start processes with 'spawn' to use several threads in each",
+                "this process was forked from a process that computed with several threads; torch's threads do not survive "
+                "a fork, so this one continues with one thread. Start processes with 'spawn' to use several threads in each",
                 stacklevel=3,
             )
 
@@ -43,6 +43,6 @@ def _after_fork_in_child() -> None:
         _parent_threads = _threads_at_fork
 
 
-_threads_at_fork = 1
+_threads_at_fork = 1  # number of torch's threads in evaluations before the last fork
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -1,9 +1,9 @@
 """The cache of compiled kernels: libraries in a folder that only the current user can write.
 
-A file is called ``NAME-KEY-COMPILER-CHECKSUM.so``. KEY is ``toolchain.source_key``, a checksum of source code,
-compiler flags and processor;
-COMPILER is a checksum of the compiler's version; CHECKSUM is the checksum of the file's content, which differs if the file was
-damaged or replaced. A file is written under another name and then renamed.
+A file is called ``NAME-KEY-COMPILER-CHECKSUM.so``. NAME is the name of the kernel. KEY is
+``toolchain.source_key``, a checksum of source code, compiler flags and processor. COMPILER is a checksum of the compiler's
+version. CHECKSUM is the checksum of the file's content. If the content has another checksum, the file was damaged or replaced.
+A file is written under another name and then renamed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from pathlib import Path
 
 from atomgraph.old_names import old_names_of
 
-VARIABLE = "ATOMGRAPH_CACHE"
+VARIABLE = "ATOMGRAPH_CACHE"  # environment variable: the folder that contains the cache
 _BUILD_PREFIX = ".building-"  # followed by a checksum of the host name and by the process id
+#: File name of a library.
 _ENTRY = re.compile(r".+-[0-9a-f]{20}-[0-9a-f]{20}-[0-9a-f]{20}\.so")
 _DAY = 86400.0  # s
 
@@ -107,8 +108,8 @@ def _check_owner(path: Path, *, is_cache: bool) -> None:
 
     Args:
         path: The folder or link.
-        is_cache: Whether it is the folder of the cache. Other folders may also belong to root, and others may write to them if
-            the sticky bit is set.
+        is_cache: Whether the path is the folder of the cache. Other folders may also belong to root, and other users may write
+            to them if the sticky bit is set.
     """
     status, user = path.lstat(), os.geteuid()
     if status.st_uid not in ({user} if is_cache else {user, 0}):
@@ -155,7 +156,7 @@ def lookup(folder: Path, name: str, key: str, compiler: str | None) -> Iterator[
     Args:
         folder: The folder of the cache.
         name: Name of the kernel.
-        key: Key of the source.
+        key: KEY of the file name, see ``toolchain.source_key``.
         compiler: Checksum of the compiler's version; None: any compiler.
     """
     for path in sorted(folder.glob(f"{name}-{key}-{compiler or '*'}-*.so")):
@@ -170,7 +171,13 @@ def lookup(folder: Path, name: str, key: str, compiler: str | None) -> Iterator[
 
 
 def store(folder: Path, library: Path, name: str, key: str, compiler: str) -> Path:
-    """Move a library from the same file system into the cache, by one rename, and return its new path."""
+    """Move a library into the cache, by one rename in the same file system, and return the new path.
+
+    Args:
+        folder: The folder of the cache.
+        library: Path of the library.
+        name, key, compiler: NAME, KEY and COMPILER of the new file name.
+    """
     entry = folder / f"{name}-{key}-{compiler}-{checksum(library.read_bytes())}.so"
     with library.open("rb+") as file:
         os.fsync(file.fileno())
@@ -182,7 +189,7 @@ def build_dir(folder: Path | None) -> Iterator[Path]:
     """Create a temporary private folder for a build, and delete it afterwards.
 
     Args:
-        folder: The folder in which it is created; None: the folder of the system for temporary files.
+        folder: Parent of the temporary folder; None: the folder of the system for temporary files.
     """
     path = Path(tempfile.mkdtemp(prefix=f"{_BUILD_PREFIX}{_machine()}-{os.getpid()}-", dir=folder))
     try:
@@ -192,7 +199,7 @@ def build_dir(folder: Path | None) -> Iterator[Path]:
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Return whether the process of a build folder has ended; on other machines, whether the folder is older than a day."""
+    """Return whether the process of a build folder has ended; on another machine, whether the folder is a day old."""
     try:
         machine, pid, _ = path.name.removeprefix(_BUILD_PREFIX).split("-", 2)
         if machine == _machine():

@@ -25,8 +25,8 @@ FLAGS = (
     "-fno-trapping-math",
     "-ffp-contract=fast",
 )
-NATIVE = ("-march=native",)
-CANDIDATES = ("c++", "g++", "clang++")
+NATIVE = ("-march=native",)  # all instruction sets of the local processor
+CANDIDATES = ("c++", "g++", "clang++")  # commands that are tried if CXX is not set
 _CPU_TIME = 600  # s, limit of the CPU time of a compiler
 _TIMEOUT = 36_000  # s, limit of the elapsed time; long, because the machine may be busy
 _WITH_TIME_LIMIT = ("/bin/sh", "-c", f'ulimit -t {_CPU_TIME} 2>/dev/null; exec "$@"', "sh")
@@ -53,7 +53,7 @@ class Compiler:
 
         Args:
             source: The C++ text.
-            target: Path of the library. The text is written beside it.
+            target: Path of the library. The text is written to the same folder.
             flags: Additional flags.
 
         Raises:
@@ -89,7 +89,9 @@ def _find_compiler() -> Compiler:
     for name in CANDIDATES:
         if shutil.which(name):
             return _check_compiler(name)
-    raise CompilerError(f"no C++ compiler ({', '.join(CANDIDATES)}; the variable CXX may name another)")
+    raise CompilerError(
+        f"no C++ compiler: none of {', '.join(CANDIDATES)} is installed; the variable CXX may name another one"
+    )
 
 
 @cache

@@ -3,6 +3,7 @@
 // No array of size edges x channels is stored. Weights w are piecewise polynomials. The product of the coupling C and the
 // harmonics Y is a small matrix for each edge. The backward pass sorts the edges of a few neighbours by the piece of the
 // polynomial, so that tables are in the first-level cache. Paths with the same scalar input are computed together.
+// Letters: h features, A sums, M matrices, Y harmonics, C channels; g before a letter: gradient of the energy with respect to it.
 #pragma once
 #include "convolution_paths.h"
 #include "parallel.h"
@@ -11,9 +12,12 @@ namespace atomgraph {
 
 // L has the constants CHANNELS (a multiple of WIDTH), N_IN (number of blocks of features), N_M (size of all matrices of an edge),
 // N_Y (number of harmonics), DEGREE (of the polynomials), offset[block] (number of components in earlier blocks of features) and
-// unit[path] (constant coupling of a path without a matrix), and the functions harmonics(xyz, Y), harmonics_vjp(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).  T: all paths, as PathGroups.
+// unit[path] (constant coupling of a path without a matrix), and the functions harmonics(xyz, Y), harmonics_vjp(xyz, gY, gxyz),
+// couple(Y, M), uncouple(gM, gY), which write their last argument or add to it.  T: all paths, as PathGroups.
 template <class L, class... T>
 class Convolution {
+    // C: channels.  NB: vectors (blocks) of channels.  ROW: numbers in a piece of a table.  GEOMETRY: values of Chunk::geometry.
+    // N_SUMS: values for each edge in the backward pass, rounded up: gradients with respect to its matrices and its distance.
     static constexpr int C = L::CHANNELS, NB = C / WIDTH, DEGREE = L::DEGREE;
     static constexpr int ROW = (DEGREE + 1) * WIDTH, GEOMETRY = 5, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
 
@@ -31,9 +35,9 @@ class Convolution {
         }
     };
 
-    // Geometry, matrices and tables of n edges; a vector has the values of WIDTH edges.
+    // Geometry, matrices and tables of n edges. A vector has the values of WIDTH edges, which are a block of edges.
     struct Chunk {
-        Vector *matrix, *geometry;  // [block][N_M], [block][x, y, z of the direction, 1 / r, ds/dr]
+        Vector *matrix, *geometry;  // [block of edges][N_M + 1], [block of edges][x, y, z of the direction, 1/r, ds/dr]
         const Real **table;         // polynomial of each edge, for the first path and block of channels
         Real *offset;               // position s of each edge in its piece
 
@@ -65,12 +69,13 @@ class Convolution {
                 }
             }
         }
+        // The matrices of edge e; consecutive values are WIDTH numbers apart.
         const Real *matrix_of(std::int64_t e) const {
             return reinterpret_cast<const Real *>(matrix + e / WIDTH * (L::N_M + 1)) + e % WIDTH;
         }
     };
 
-    // Edges sorted by piece, and inside a piece by pair of kinds, so that tables of consecutive edges are in the first-level cache.
+    // The n edges of `edge`, sorted by piece, and inside a piece by pair of kinds, so that tables of consecutive edges are in the first-level cache.
     static const std::int32_t *sort_by_piece(const Edges &edges, const std::int32_t *edge, std::int64_t n, const Weights &weights) {
         static thread_local ThreadMemory<std::int32_t> keys, orders, sorted;
         static thread_local ThreadMemory<std::int64_t> begins;
@@ -98,7 +103,8 @@ class Convolution {
         return from;
     }
 
-    // Sums of one path over the edges of one centre, for U vectors of channels.
+    // Sums of one path over the edges begin to end of the centre i, for U vectors of channels from number `block` on.
+    // stride: numbers in the table of one vector of channels.
     template <class Q, int U>
     static inline void forward(const Chunk &chunk, const std::int32_t *neighbour, std::int64_t begin, std::int64_t end, int block,
                                std::int64_t stride, const Real *const *h, Real *const *A, std::int64_t i) {
@@ -140,18 +146,18 @@ class Convolution {
                 store(A[Q::OUT] + ((i * Q::D3 + m) * Q::N_SAME + Q::PLACE) * C + (block + u) * WIDTH, unit * sum[m][u]);
     }
 
-    // Sums of one path for the channels of two vectors (`pair`), or of the last vector only.
+    // Sums of one path for two vectors of channels, or for the last vector if `two_vectors` is false.
     template <class Q>
     static inline void forward_pair(const Chunk &chunk, const std::int32_t *neighbour, std::int64_t begin, std::int64_t end,
-                                    int block, bool pair, std::int64_t stride, const Real *const *h, Real *const *A,
+                                    int block, bool two_vectors, std::int64_t stride, const Real *const *h, Real *const *A,
                                     std::int64_t i) {
-        if (pair && Q::D3 < 7) return forward<Q, 2>(chunk, neighbour, begin, end, block, stride, h, A, i);
+        if (two_vectors && Q::D3 < 7) return forward<Q, 2>(chunk, neighbour, begin, end, block, stride, h, A, i);
         forward<Q, 1>(chunk, neighbour, begin, end, block, stride, h, A, i);
-        if (pair) forward<Q, 1>(chunk, neighbour, begin, end, block + 1, stride, h, A, i);
+        if (two_vectors) forward<Q, 1>(chunk, neighbour, begin, end, block + 1, stride, h, A, i);
     }
 
-    // VJP of a group of paths with scalar inputs, for one edge. Adds to the gradient with respect to h_j if H is true. Writes the
-    // gradients with respect to the matrices to grad_M, followed by the gradient with respect to the distance.
+    // VJP of a group of paths with scalar inputs, for edge e with the centre i. Adds to gh, the gradient with respect to h_j, if H is
+    // true. Writes to grad_M the gradients with respect to the matrices, then the gradient with respect to the position s.
     template <bool H, class... Q>
     static inline void backward(PathGroup<Q...>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
                                 const Real *const *G, std::int64_t i, Real *gh, Vector *grad_M) {
@@ -187,7 +193,7 @@ class Convolution {
         for (int k = 0; k <= All::N; ++k) grad_M[k] = sum[k];
     }
 
-    // VJP of one path with vectors or higher tensors as input, for one edge.
+    // The same for one path with vectors or higher tensors as input.
     template <bool H, class Q>
     static inline void backward(PathGroup<Q>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
                                 const Real *const *G, std::int64_t i, Real *gh, Vector *grad_M) {
@@ -195,7 +201,7 @@ class Convolution {
         const Vector at = all(chunk.offset[e]);
         Vector grad_length = Vector{}, w[NB * 2];  // w: value and derivative for each block of channels
         for (int b = 0; b < NB; ++b) w[2 * b] = horner<DEGREE>(table + b * stride, at, w[2 * b + 1]);
-        constexpr int STEP = Q::N_SAME * C;
+        constexpr int STEP = Q::N_SAME * C;  // numbers between consecutive components of the sums
         if constexpr (Q::M < 0) {
             for (int b = 0; b < NB; ++b) {
                 const Vector value = L::unit[Q::INDEX] * w[2 * b], derivative = L::unit[Q::INDEX] * w[2 * b + 1];

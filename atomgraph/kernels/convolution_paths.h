@@ -7,18 +7,20 @@
 
 namespace atomgraph {
 
+// Radial weights of all paths, as tables.
 struct Weights {
-    const Real *const *tables;  // for each kind of centre and kind of neighbour: [path][block of channels][piece][power][WIDTH]
+    const Real *const *tables;  // by pair(centre, neighbour): [path][block of channels][piece][power][WIDTH]
     const std::int32_t *kind;   // of each atom: an index of its element, or 0 if weights do not depend on elements
     std::int32_t n_kinds;
     Pieces pieces;
 
+    // Index of the table of an edge between two atoms.
     std::int32_t pair(std::int32_t centre, std::int32_t neighbour) const { return kind[centre] * n_kinds + kind[neighbour]; }
     const Real *table(std::int32_t centre, std::int32_t neighbour) const { return tables[pair(centre, neighbour)]; }
 };
 
-// One path. INDEX: number of the path. IN: block of features, with D1 components. OUT: block of sums, with D3 components. PLACE:
-// number of the path among the N_SAME paths to OUT. M: offset of its matrix (D3, D1) in the matrices of an edge, or -1 if the
+// One path. INDEX: index of the path. IN: index of a block of features, with D1 components. OUT: index of a block of sums, with D3
+// components. PLACE: index of the path among the N_SAME paths to OUT. M: offset of its matrix (D3, D1) in the matrices of an edge, or -1 if the
 // matrix is a constant times the unit matrix.
 template <int INDEX_, int IN_, int D1_, int OUT_, int D3_, int PLACE_, int N_SAME_, int M_>
 struct Path {
@@ -26,7 +28,8 @@ struct Path {
     static constexpr int SIZE = M < 0 ? 0 : D1 * D3;
 };
 
-// Paths that are computed together because they have the same input. M: offset of their matrices. N: size of all these matrices.
+// Paths that are computed together because they have the same input. IN, D1: as in Path. M: offset of their first matrix, or -1 if no
+// path has a matrix. N: size of all their matrices.
 template <class Q, class... Others>
 struct PathGroup {
     static constexpr int IN = Q::IN, D1 = Q::D1, N = (Q::SIZE + ... + Others::SIZE);

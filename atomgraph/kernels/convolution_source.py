@@ -35,8 +35,8 @@ def convolution_source(
     name: str,
     channels: int,
     paths: Sequence[CoupledPath],
-    features: Sequence[int],
-    messages: Sequence[int],
+    feature_dims: Sequence[int],
+    message_dims: Sequence[int],
     harmonics: Mapping[tuple[int, Monomial], float],
     degree: int,
 ) -> str:
@@ -46,21 +46,21 @@ def convolution_source(
         name: Prefix of the two functions.
         channels: Number of channels of features and messages; the C++ code rounds it up to whole vectors.
         paths: The paths, in the order of their weights.
-        features: Number of components of each block of features.
-        messages: Number of components of each block of messages.
-        harmonics: Coefficient of each pair of a harmonic and a monomial of x, y, z.
+        feature_dims: Number of components of each block of features.
+        message_dims: Number of components of each block of messages.
+        harmonics: The harmonics as polynomials: coefficient of each pair (index of a harmonic, monomial of x, y, z).
         degree: Degree of the piecewise polynomials of the weights.
     """
-    types, couplings, n_matrix = _path_types(paths, features, messages)
+    types, couplings, n_matrix = _path_types(paths, feature_dims, message_dims)
     units = [_unit_factor(path) or 0.0 for path in paths]
     n_y = 1 + max(m for m, _ in harmonics)
     to_matrix, from_matrix = _coupling_statements(couplings)
     polynomial = Polynomial({term: f"Real({value!r})" for term, value in harmonics.items()})
-    offsets = [0, *accumulate(features)]
+    offsets = [0, *accumulate(feature_dims)]
     return f"""
 namespace {name} {{
 struct Layer {{
-    static constexpr int CHANNELS = ({channels} + WIDTH - 1) / WIDTH * WIDTH, N_IN = {len(features)};
+    static constexpr int CHANNELS = ({channels} + WIDTH - 1) / WIDTH * WIDTH, N_IN = {len(feature_dims)};
     static constexpr int DEGREE = {degree};
     static constexpr int N_M = {n_matrix}, N_Y = {n_y}, offset[] = {{{", ".join(map(str, offsets))}}};
     static constexpr Real unit[] = {{{", ".join(f"Real({unit!r})" for unit in units)}}};
@@ -79,16 +79,16 @@ struct Layer {{
 }};
 using Kernel = Convolution<Layer, {", ".join(types)}>;
 }}
-{_interface(name, features, [dim * sum(path.message == k for path in paths) for k, dim in enumerate(messages)])}"""
+{_interface(name, feature_dims, [dim * sum(path.message == k for path in paths) for k, dim in enumerate(message_dims)])}"""
 
 
 def _path_types(
-    paths: Sequence[CoupledPath], features: Sequence[int], messages: Sequence[int]
+    paths: Sequence[CoupledPath], feature_dims: Sequence[int], message_dims: Sequence[int]
 ) -> tuple[list[str], list[tuple[int, CoupledPath]], int]:
-    """Return C++ types of groups of paths, the offset of each path with a matrix, and the size of all matrices of an edge."""
+    """Return C++ types of groups of paths, pairs (offset of the matrix, path), and the size of all matrices of an edge."""
     types, couplings = [], []
     n_matrix = 0
-    for group in _groups(paths, features, messages):
+    for group in _groups(paths, feature_dims, message_dims):
         path_types = []
         for index in group:
             path = paths[index]
@@ -96,41 +96,41 @@ def _path_types(
             offset = -1 if _unit_factor(path) is not None else n_matrix
             if offset >= 0:
                 couplings.append((n_matrix, path))
-                n_matrix += features[path.feature] * messages[path.message]
-            blocks = path.feature, features[path.feature], path.message, messages[path.message]
+                n_matrix += feature_dims[path.feature] * message_dims[path.message]
+            blocks = path.feature, feature_dims[path.feature], path.message, message_dims[path.message]
             numbers = (index, *blocks, same_message.index(index), len(same_message), offset)
             path_types.append(f"Path<{', '.join(map(str, numbers))}>")
         types.append(f"PathGroup<{', '.join(path_types)}>")
     return types, couplings, n_matrix
 
 
-def _interface(name: str, features: Sequence[int], sums: Sequence[int]) -> str:
-    """Return the exported C functions; ``features`` and ``sums`` are the numbers of components of the consecutive blocks."""
-    structure = (
+def _interface(name: str, feature_dims: Sequence[int], sum_dims: Sequence[int]) -> str:
+    """Return the exported C functions; ``feature_dims`` and ``sum_dims``: numbers of components of the consecutive blocks."""
+    parameters = (
         "int n_threads, std::int64_t n_atoms, const std::int64_t *begin, const std::int32_t *order, "
         "const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Real *const *tables, "
         "const std::int32_t *kind, int n_kinds, std::int64_t n_pieces, double cutoff, const Real *h"
     )
     setup = f"""const Weights weights{{tables, kind, n_kinds, {{cutoff, n_pieces}}}};
     const std::int64_t step = n_atoms * {name}::Layer::CHANNELS;
-    const Real *const blocks_of_h[] = {{{_blocks("h", features)}}};"""
+    const Real *const blocks_of_h[] = {{{_blocks("h", feature_dims)}}};"""
     backward = (
         "n_threads, n_atoms, begin, order, centre, neighbour, vector, weights, blocks_of_h, blocks_of_G, {gh}, gvector"
     )
     return f"""
-ATOMGRAPH_API int {name}_forward({structure}, Real *A) {{
+ATOMGRAPH_API int {name}_forward({parameters}, Real *A) {{
     {setup}
-    Real *const blocks_of_A[] = {{{_blocks("A", sums)}}};
+    Real *const blocks_of_A[] = {{{_blocks("A", sum_dims)}}};
     return guarded([&] {{
         {name}::Kernel::forward(n_threads, n_atoms, begin, centre, neighbour, vector, weights, blocks_of_h, blocks_of_A);
     }});
 }}
-ATOMGRAPH_API int {name}_backward({structure}, const Real *G, Real *gh, Real *gvector) {{
+ATOMGRAPH_API int {name}_backward({parameters}, const Real *G, Real *gh, Real *gvector) {{
     {setup}
-    const Real *const blocks_of_G[] = {{{_blocks("G", sums)}}};
+    const Real *const blocks_of_G[] = {{{_blocks("G", sum_dims)}}};
     return guarded([&] {{
         if (gh == nullptr) return {name}::Kernel::backward<false>({backward.format(gh="nullptr")});
-        Real *const blocks_of_gh[] = {{{_blocks("gh", features)}}};
+        Real *const blocks_of_gh[] = {{{_blocks("gh", feature_dims)}}};
         {name}::Kernel::backward<true>({backward.format(gh="blocks_of_gh")});
     }});
 }}
@@ -138,18 +138,21 @@ ATOMGRAPH_API int {name}_backward({structure}, const Real *G, Real *gh, Real *gv
 
 
 def _blocks(name: str, dims: Sequence[int]) -> str:
-    """Return C++ expressions of the addresses of consecutive blocks."""
+    """Return C++ expressions of the addresses of consecutive blocks; ``dims``: numbers of components of the blocks."""
     return ", ".join(f"{name} + {offset} * step" for offset in accumulate(dims[:-1], initial=0))
 
 
-def _groups(paths: Sequence[CoupledPath], features: Sequence[int], messages: Sequence[int]) -> list[list[int]]:
-    """Return groups of paths that the kernel computes together: paths of one scalar input whose sums fit in the registers."""
+def _groups(paths: Sequence[CoupledPath], feature_dims: Sequence[int], message_dims: Sequence[int]) -> list[list[int]]:
+    """Return groups of paths, by index. The kernel computes the paths of a group together.
+
+    These paths have the same scalar input, and their sums fit in the registers.
+    """
     groups: list[list[int]] = []
     for index, path in enumerate(paths):
         for group in groups:
-            n_sums = sum(messages[paths[k].message] for k in group)
-            has_same_input = path.feature == paths[group[0]].feature and features[path.feature] == 1
-            if has_same_input and n_sums + messages[path.message] <= _MAX_SUMS:
+            n_sums = sum(message_dims[paths[k].message] for k in group)
+            has_same_input = path.feature == paths[group[0]].feature and feature_dims[path.feature] == 1
+            if has_same_input and n_sums + message_dims[path.message] <= _MAX_SUMS:
                 group.append(index)
                 break
         else:
@@ -166,7 +169,11 @@ def _unit_factor(path: CoupledPath) -> float | None:
 
 
 def _coupling_statements(couplings: Sequence[tuple[int, CoupledPath]]) -> tuple[str, str]:
-    """Return C++ statements for the matrices (2l₃+1, 2l₁+1) from harmonics, and for their vector-Jacobian product."""
+    """Return C++ statements for the matrices (2l₃+1, 2l₁+1) from harmonics, and for their vector-Jacobian product.
+
+    Args:
+        couplings: Pairs (offset of the matrix in the matrices of an edge, path).
+    """
     forward, backward = [], []
     for first, path in couplings:
         for row, matrix in enumerate(path.coupling.transpose(2, 1, 0).reshape(-1, len(path.coupling))):

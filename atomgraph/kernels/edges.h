@@ -11,16 +11,17 @@ namespace atomgraph {
 
 enum Fault : std::int64_t { DEGENERATE = -1, NOT_SORTED = -2, NO_MEMORY = -3 };
 
+// A structure or a batch, in the order of the graph.
 struct Structure {
     const double *position, *cell;           // (n_atoms, 3) and (n_graphs, 3, 3), Å
     const std::int64_t *graph;               // (n_atoms,) index of the graph of each atom
-    const std::int64_t *neighbour, *centre;  // (n_edges,), sorted by centre
+    const std::int64_t *neighbour, *centre;  // (n_edges,) the two atoms of each edge, sorted by centre
     const std::int32_t *shift;               // (n_edges, 3) numbers of cell vectors
     const std::int64_t *place, *atom;        // (n_atoms,) place: row in the kernels' order of each atom of the graph; atom: the inverse
     std::int64_t n_atoms, n_edges;
 
     bool is_valid(std::int64_t atom) const { return atom >= 0 && atom < n_atoms; }
-    // Vectors v, (3, STEP), and lengths, (STEP,), of n edges of one centre, starting with edge e.
+    // Writes the vectors v, (3, STEP), and lengths, (STEP,), Å, of n edges of one centre, starting with edge e; n is at most STEP.
     static constexpr std::int64_t STEP = 64;
     void measure(std::int64_t e, std::int64_t n, double (*v)[STEP], double *length) const {
         const double *a = position + 3 * centre[e], *rows = cell + 9 * graph[centre[e]];
@@ -42,6 +43,7 @@ struct Runs {
     std::int64_t n, n_atoms;
 
     std::int64_t begin(std::int64_t run) const { return n_atoms * run / n; }
+    // Calls work(run, first atom, end of atoms) for each run.
     template <class Work>
     void for_each(const Work &work) const {
         parallel_for(int(n), n, 1, [&](std::int64_t first, std::int64_t last, int) {
@@ -54,12 +56,12 @@ struct Runs {
 struct EdgeLists {
     std::int64_t *from;   // (n_runs,) first edge of each run in `vector` and `neighbour`
     std::int64_t *row;    // (n_atoms + 1,) first edge of each centre, over all runs
-    std::int32_t *count;  // (n_runs, n_atoms) number of edges of each neighbour in each run
-    Real *vector;         // (n_edges, 3)
+    std::int32_t *count;  // (n_runs, n_atoms) number of edges to each neighbour in each run
+    Real *vector;         // (n_edges, 3), Å
     std::int32_t *neighbour;  // (n_edges,)
 };
 
-// Writes begin: (n_atoms + 1,) first edge of each centre in the structure. Returns a Fault, or 0.
+// Writes begin: (n_atoms + 1,) first edge of each centre in the structure. Returns a Fault, or 0 for a valid structure.
 static inline std::int64_t find_centres(int n_threads, const Structure &s, std::int64_t *begin) {
     std::atomic<bool> degenerate{false}, unsorted{false};
     parallel_for(n_threads, s.n_edges + 1, 1 << 14, [&](std::int64_t first, std::int64_t last, int) {
@@ -75,7 +77,7 @@ static inline std::int64_t find_centres(int n_threads, const Structure &s, std::
     return degenerate ? DEGENERATE : unsorted ? NOT_SORTED : 0;
 }
 
-// Finds the edges inside the cutoff and returns their number. Returns DEGENERATE for coincident atoms, positions that are not finite
+// Writes the edges inside the cutoff to `lists`, and returns their number. Returns DEGENERATE for coincident atoms, positions that are not finite
 // and invalid atom indices, and NOT_SORTED for edges that are not sorted by centre.
 static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, double cutoff, const EdgeLists &lists) {
     const Runs runs{n_runs, s.n_atoms};

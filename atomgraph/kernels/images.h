@@ -15,7 +15,7 @@ using std::int64_t;
 using Vector = std::array<double, 3>;
 
 constexpr int WIDTH = 8;  // number of images that are compared together; float arrays have WIDTH unused numbers at the end
-constexpr double MAX_IMAGES = 1e9, MAX_PERIODS = 1e9;
+constexpr double MAX_IMAGES = 1e9, MAX_PERIODS = 1e9;  // larger numbers are not safe in int32
 
 inline double dot(const double *a, const double *b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 inline Vector cross(const double *a, const double *b) {
@@ -54,10 +54,12 @@ inline std::array<Vector, 3> reciprocal(const double *cell, const uint8_t *pbc) 
     return result;
 }
 
+// An atom, translated by cell vectors.
 struct Image {
     int32_t atom, shift[3];  // the position is x_atom + shift · cell
 };
 
+// All images of the atoms of a structure that may be within the cutoff of an atom. A Fault is an error code.
 class Images {
   public:
     enum Fault : int64_t { NOT_A_STRUCTURE = -1, NO_MEMORY = -2 };
@@ -66,17 +68,17 @@ class Images {
     const int64_t n_atoms;
     const double *const pos, *const cell, cutoff;
     std::unique_ptr<std::array<int32_t, 3>[]> periods;  // (n_atoms): periods that are subtracted to move each atom into the cell
-    std::unique_ptr<Image[]> all;                     // images sorted by cell of the grid, in each cell the atoms first
+    std::unique_ptr<Image[]> all;                     // images sorted by cell of the grid; in each cell, the atoms of the structure come first
     std::unique_ptr<float[]> x, y, z;                 // positions of the images, relative to the corner of the grid, Å
     int64_t n[3];                                     // numbers of cells of the grid; the last index varies fastest
-    int64_t reach;                                    // cutoff in cells of the grid, rounded up
-    std::vector<int32_t> first, n_own;                // for each cell of the grid: its first image, and its number of atoms
+    int64_t reach;                                    // number of cells of the grid within the cutoff, rounded up
+    std::vector<int32_t> first, n_own;                // for each cell of the grid: its first image in `all`, and its number of atoms of the structure
     double margin;                                    // upper bound of rounding errors of squared distances, Å²
 
     Images(int64_t n_atoms, const double *pos, const double *cell, double cutoff)
         : n_atoms(n_atoms), pos(pos), cell(cell), cutoff(cutoff) {}
 
-    // Creates the images. Returns their number, or a Fault. If the structure was not checked, unusual structures are a Fault.
+    // Creates the images. Returns their number, or a Fault. Unusual structures are a Fault unless the caller has checked them (`checked`).
     int64_t create(const uint8_t *pbc, bool checked) {
         if (n_atoms == 0 || !(checked || plausible(pbc))) return NOT_A_STRUCTURE;
         dual_ = reciprocal(cell, pbc);
@@ -113,10 +115,10 @@ class Images {
         Image image;
     };
 
-    std::array<Vector, 3> dual_;
-    std::unique_ptr<Vector[]> wrapped_;
+    std::array<Vector, 3> dual_;  // reciprocal vectors, 1/Å
+    std::unique_ptr<Vector[]> wrapped_;  // positions of the atoms after they were moved into the cell, Å
     Vector lowest_, highest_;  // corners of the box that contains the atoms; after choose_grid, of the grid
-    double depth_[3];           // the cutoff divided by the distance between lattice planes
+    double depth_[3];          // the cutoff divided by the distance between lattice planes
     double inverse_[3];        // inverse size of a cell of the grid, 1/Å
 
     // Whether cell vectors are finite, not very short and not nearly parallel, and neighbours are not too many. These limits are
@@ -190,6 +192,7 @@ class Images {
         margin += 8.0 * std::numeric_limits<float>::epsilon() * cutoff * (widest + cutoff);
     }
 
+    // Returns all images, and counts the images (in first[cell + 1]) and atoms (in n_own) of each cell of the grid.
     std::vector<PlacedImage> unsorted_images(const uint8_t *pbc, int64_t expected) {
         std::vector<PlacedImage> images;
         images.reserve(expected + 64);
@@ -229,12 +232,14 @@ class Images {
         return {x[0] + n_periods * period[0], x[1] + n_periods * period[1], x[2] + n_periods * period[2]};
     }
 
+    // Whether a position is inside the grid.
     bool inside(const Vector &x) const {
         bool all = true;
         for (int d = 0; d < 3; ++d) all &= x[d] >= lowest_[d] && x[d] <= highest_[d];
         return all;
     }
 
+    // Appends the image of atom i with the shift (u, v, w), relative to the atom in the cell.
     void add(std::vector<PlacedImage> &images, int64_t i, const Vector &position, int u, int v, int w) {
         PlacedImage image;
         int64_t grid_cell = 0;
@@ -249,6 +254,7 @@ class Images {
         images.push_back(image);
     }
 
+    // Writes the images sorted by cell of the grid, and returns their number.
     int64_t sort(const std::vector<PlacedImage> &images) {
         const int64_t n_images = static_cast<int64_t>(images.size());
         for (size_t grid_cell = 1; grid_cell < first.size(); ++grid_cell) first[grid_cell] += first[grid_cell - 1];
@@ -265,7 +271,7 @@ class Images {
         return n_images;
     }
 
-    static constexpr double HIGH_DENSITY = 40.0;  // atoms in a cube with the edge length of the cutoff
+    static constexpr double HIGH_DENSITY = 40.0;  // atoms per cutoff³, above which cells have half the size
 };
 
 }  // namespace atomgraph

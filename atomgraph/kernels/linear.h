@@ -20,6 +20,7 @@ struct Matrix {
     bool adds;  // y += x W instead of y = x W
 };
 
+// R rows of x times U vectors of columns, from column `column` on.
 template <int R, int U>
 static inline void tile(const Matrix &matrix, std::int64_t column, const Real *x, Real *y) {
     Vector sum[R][U] = {};
@@ -47,7 +48,7 @@ static inline void tile(const Matrix &matrix, std::int64_t column, const Real *x
         }
 }
 
-// Columns from `column` on, in panels of U vectors; the last columns are in panels of fewer vectors.
+// All n_rows rows of x times the columns from `column` on, in panels of U vectors; the last columns are in panels of fewer vectors.
 template <int U>
 static inline void panels(const Matrix &matrix, std::int64_t column, std::int64_t n_rows, const Real *x, Real *y) {
     for (; matrix.n_out - column > (U - 1) * WIDTH; column += U * WIDTH) {
@@ -59,7 +60,7 @@ static inline void panels(const Matrix &matrix, std::int64_t column, std::int64_
 }
 
 // x: (n_atoms, n_components, n_in).  y: (n_atoms, n_components, n_out).  Atoms are sorted by kind; each kind has a matrix.
-// first[k]: first atom of kind k.
+// first[k]: first atom of kind k; first[n_kinds]: number of atoms.  adds: see Matrix.
 static inline void linear(int n_threads, int n_kinds, const std::int64_t *first, std::int64_t n_components, std::int64_t n_in,
                           std::int64_t n_out, const Real *const *matrices, bool adds, const Real *x, Real *y) {
     const std::int64_t n_atoms = first[n_kinds], max_piece = std::max<std::int64_t>(1, 96 / n_components);  // rows fit in a fast cache

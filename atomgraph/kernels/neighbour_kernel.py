@@ -52,12 +52,12 @@ def find_pairs(
         pbc: Whether each direction is periodic, (3,) bool.
         cutoff: Cutoff radius, Å, positive.
         sign: Factor on the returned shifts, 1 or −1.
-        checked: Whether the structure was checked. If not, the kernel rejects unusual structures.
-        n_threads: Number of threads.
+        checked: Whether the caller has checked the structure. If not, the kernel returns None for unusual structures.
+        n_threads: Number of threads; 1 is used for few atoms.
 
     Returns:
-        The pairs. None if there is no kernel, or if a structure must be checked first: for numbers that are not finite, cells
-        without volume, or too many neighbours.
+        The pairs. None if there is no kernel, or if the structure must be checked first, because it may have numbers that
+        are not finite, a cell without volume, or too many neighbours.
 
     Raises:
         MemoryError: If the edges do not fit into memory.

@@ -25,11 +25,12 @@ struct Neighbours {
     int64_t n;
 };
 
+// A neighbour list.
 struct List {
     Images images;
     std::vector<int32_t> cells;      // cells of the grid that contain atoms
     std::vector<Scratch> scratch;    // one for each thread
-    std::unique_ptr<Neighbours[]> neighbours;  // (n_atoms)
+    std::unique_ptr<Neighbours[]> neighbours;  // (n_atoms) neighbours of each atom
     std::vector<int64_t> start;      // (n_atoms + 1): first edge of each centre
     std::atomic<bool> close{false};  // two atoms may coincide
 };
@@ -38,8 +39,9 @@ struct List {
 struct Candidates {
     std::vector<float> x, y, z;
     std::vector<int32_t> row;
-    int64_t n, own;  // number of candidates, and row of the first candidate that is in the cell itself
+    int64_t n, own;  // number of candidates, and index of the first candidate that is an atom of the cell itself
 
+    // Copies the images in the cells of the grid within `reach` of a cell.
     void gather(const Images &from, int64_t cell) {
         const int64_t *size = from.n, w = cell % size[2], v = cell / size[2] % size[1], u = cell / size[2] / size[1];
         const int64_t w0 = std::max<int64_t>(w - from.reach, 0), w1 = std::min(w + from.reach, size[2] - 1);
@@ -85,8 +87,8 @@ struct SetBits {
 constexpr SetBits set_bits;
 #endif
 
-// Writes to `to` the rows of the candidates, except `self`, whose distance from `self` may be below the cutoff, and returns the end of
-// the rows. square: squared cutoff. `to` has space for n + WIDTH rows. uncertain: a distance differs from the cutoff by less than
+// Writes to `to` the rows of the candidates whose distance from candidate `self` may be below the cutoff, except `self`. Returns the
+// end of these rows. square: squared cutoff, Å².  margin: upper bound of rounding errors of squared distances, Å². `to` has space for n + WIDTH rows. uncertain: a distance differs from the cutoff by less than
 // rounding errors. close: two atoms may coincide.
 int32_t *find_neighbours(Candidates &candidates, int64_t self, float square, float margin, int32_t *to, bool &uncertain, bool &close) {
     const float at_x = candidates.x[self], at_y = candidates.y[self], at_z = candidates.z[self];
@@ -126,7 +128,7 @@ int32_t *find_neighbours(Candidates &candidates, int64_t self, float square, flo
     return to;
 }
 
-// Finds the neighbours of the atoms in the cells from begin to end.
+// Finds the neighbours of the atoms in list.cells[begin] to list.cells[end - 1].
 void search(List &list, Candidates &candidates, Scratch &scratch, int64_t begin, int64_t end) {
     const Images &images = list.images;
     const float square = static_cast<float>(images.cutoff * images.cutoff), margin = static_cast<float>(images.margin);

@@ -6,7 +6,7 @@
 
 namespace atomgraph {
 
-// Edges sorted by centre. row: (n_atoms + 1,) first edge of each centre.
+// Edges sorted by centre. row: (n_atoms + 1,) first edge of each centre.  neighbour: (n_edges,).
 struct Neighbours {
     const std::int64_t *row;
     const std::int32_t *neighbour;
@@ -15,7 +15,8 @@ struct Neighbours {
     std::int32_t n_kinds;
 };
 
-// Piecewise polynomials; tables: [kind of centre][kind of neighbour][piece][power].
+// Piecewise polynomials; tables: [kind of centre][kind of neighbour][piece][power]. The functions of this struct and of Screened return
+// phi(r) for pair = kind of centre · n_kinds + kind of neighbour, and write its derivative.
 struct Tabulated {
     const double *tables;
     int degree;
@@ -33,9 +34,9 @@ struct Tabulated {
 
 // ZBL: k / r sum_t c_t exp(-d_t r / a) f_p(r / cutoff), with the polynomial envelope f_p.
 struct Screened {
-    const double *pairs;  // for each pair of kinds: k, 1 / a, cutoff
+    const double *pairs;  // for each pair of kinds: k (eV Å), 1 / a (1/Å), cutoff (Å)
     const double *terms;  // (4, 2): c, d
-    double p;
+    double p;             // exponent of the envelope
 
     double operator()(std::int32_t pair, double r, double &derivative) const {
         const double k = pairs[3 * pair], inverse = pairs[3 * pair + 1], cutoff = pairs[3 * pair + 2], u = r / cutoff;
@@ -57,7 +58,7 @@ struct Screened {
 
 constexpr std::int64_t ATOMS_PER_PIECE = 64;
 
-// sum: (n_atoms,).  derivative_over_r: (n_edges,) phi'(r) / r.
+// Writes sum: (n_atoms,), and derivative_over_r: (n_edges,) phi'(r) / r.
 template <class Phi>
 static inline void pair_sums(int n_threads, std::int64_t n_atoms, const Neighbours &edges, const Phi &phi, double *sum,
                              double *derivative_over_r) {
@@ -75,7 +76,7 @@ static inline void pair_sums(int n_threads, std::int64_t n_atoms, const Neighbou
     });
 }
 
-// grad_vector: (n_edges, 3) gradient with respect to edge vectors, from the gradient grad_sum, (n_atoms,), with respect to the sums.
+// Writes grad_vector: (n_edges, 3) gradient with respect to edge vectors, from the gradient grad_sum, (n_atoms,), with respect to the sums.
 static inline void pair_vjp(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const Real *vector,
                                const double *derivative_over_r, const double *grad_sum, Real *grad_vector) {
     parallel_for(n_threads, n_atoms, ATOMS_PER_PIECE, [&](std::int64_t i0, std::int64_t i1, int) {

@@ -59,6 +59,7 @@ class OpenMP {
     }
 };
 
+// The worker threads of a library. Each loop is a round: worker number k runs the job in thread k + 1 if k < n_helpers_.
 class Workers {
   public:
     // Calls job(task, thread) on up to n_threads threads; the thread of the caller is thread 0. Each job does work until no work is
@@ -107,6 +108,7 @@ class Workers {
         return std::min(n, n_workers_);
     }
 
+    // The function of worker `number`: runs one job per round, from the round after `last_round` on.
     void work(int number, std::uint64_t last_round) {
         std::unique_lock<std::mutex> guard(mutex_);
         for (;;) {
@@ -133,7 +135,7 @@ class Workers {
     std::uint64_t round_ = 0;
 };
 
-// Calls work(begin, end, thread) for pieces of [0, n) with at most `piece` numbers; thread is in [0, n_threads). A thread that has
+// Calls work(begin, end, thread) for ranges of [0, n), each with at most `piece` numbers; thread is in [0, n_threads). A thread that has
 // finished a piece takes the next one. An exception in a piece ends the loop, which then throws std::bad_alloc.
 template <class Work>
 void parallel_for(int n_threads, std::int64_t n, std::int64_t piece, const Work &work) {

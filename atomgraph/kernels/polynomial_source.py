@@ -9,7 +9,7 @@ Term = tuple[int, Monomial]  # index of an output, and a monomial of this output
 
 
 class Polynomial:
-    r"""Sparse polynomials :math:`o_m = \sum_t c_{m t} \prod_{k \in t} x_k`, in Horner's form along a tree of the monomials.
+    r"""Sparse polynomials :math:`o_m = \sum_t c_{m t} \prod_{k \in t} x_k` of monomials t, in Horner's form along their tree.
 
     .. math:: o_m = \sum_i x_i \Big(c_{mi} + \sum_{j \ge i} x_j \big(c_{mij} + \sum_{k \ge j} c_{mijk} x_k\big)\Big)
 
@@ -53,7 +53,7 @@ class Polynomial:
         return "\n".join(lines)
 
     def _value_statements(self, m: int, node: Monomial, indent: str) -> list[str]:
-        """Return statements for ``s{m}_{node}``: the sum over the subtree of a node, for one output."""
+        """Return statements that compute ``s{m}_{node}``, the sum over the subtree of a node, for the output m."""
         name = f"s{m}_{_name(node)}"
         lines, is_declared = [], (m, node) in self._terms
         if is_declared:
@@ -76,7 +76,13 @@ class Polynomial:
         return lines
 
     def _gradient_statements(self, node: Monomial, product: str, indent: str) -> list[str]:
-        """Return statements for ``s{node}``, the sum over a subtree and over outputs, and statements that add to d."""
+        """Return statements that compute ``s{node}``, the sum over a subtree and over outputs, and statements that add to d.
+
+        Args:
+            node: Monomial of the root of the subtree.
+            product: C++ expression of this monomial.
+            indent: Spaces at the start of each line.
+        """
         constant = [f"g[{m}] * {self._terms[m, node]}" for m in self._outputs if (m, node) in self._terms]
         name, lines = f"s{_name(node)}", []
         lines.append(f"{indent}Vector {name} = {' + '.join(constant) or 'Vector{}'};")

@@ -22,8 +22,8 @@ def library(name: str) -> ctypes.CDLL | None:
         name: Name of the source file without its suffix, a key of ``KERNELS``.
 
     Returns:
-        The library. None if there is neither a prebuilt library nor a compiler, with one warning, and None without a
-        warning if ATOMGRAPH_KERNELS=off.
+        The library. None with one warning if there is neither a prebuilt library nor a compiler. None without a warning
+        if ATOMGRAPH_KERNELS=off.
     """
     return None if switched_off() else _load_or_compile(name, extra_flags())
 
@@ -54,7 +54,7 @@ def build(folder: Path) -> list[Path]:
 
 @cache
 def _load_or_compile(name: str, extra: tuple[str, ...]) -> ctypes.CDLL | None:
-    """Return the prebuilt library if no extra flags are set and the processor has its instruction set, else compile it."""
+    """Return the prebuilt library, or compile it if ``extra`` flags are set or the processor lacks its instruction set."""
     for level in () if extra else usable_levels():
         path = FOLDER / "built" / _file_name(name, level)
         if path.is_file() and (prebuilt := load_library(path)) is not None:

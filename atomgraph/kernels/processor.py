@@ -27,7 +27,7 @@ def architecture() -> str:
 
 @cache
 def instruction_sets() -> frozenset[str]:
-    """Return the flags of the processor in Linux's /proc/cpuinfo; empty on other systems."""
+    """Return the instruction sets of the processor, the flags in Linux's /proc/cpuinfo; empty on other systems."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():

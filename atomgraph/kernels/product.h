@@ -9,11 +9,12 @@
 
 namespace atomgraph {
 
-// L has the constants CHANNELS, N_IN, N_OUT (numbers of components), N_COEFFICIENTS, AT_ONCE (atoms per step), the arrays in[]
-// and out[] with the Place of each component, and the functions value<A>(x, c, o) and vjp<A>(x, c, g, d) for A atoms. The order of x, o, g and d is
+// L has the constants CHANNELS, N_IN, N_OUT (numbers of components), N_COEFFICIENTS, ATOMS_PER_STEP (atoms computed together), and the
+// arrays in[] and out[] with the Place of each component. Its functions are value<A>(x, c, o) and vjp<A>(x, c, g, d) for A atoms, with
+// inputs x, coefficients c, outputs o, and gradients g with respect to o and d with respect to x. The order of x, o, g and d is
 // [component][A]; gradients are added to d.
 // Atoms are sorted by kind; first[k] is the first atom of kind k. coefficients[k]: [block of channels][coefficient][WIDTH].
-// x, o and their gradients d, g: consecutive blocks (n_atoms, 2l+1, CHANNELS).
+// In memory, x, o, g and d are consecutive blocks (n_atoms, 2l+1, CHANNELS).
 struct Place {
     int offset, dim, m;  // number of components in earlier blocks, size of the component's block, index in this block
 };
@@ -46,25 +47,27 @@ struct Product {
     }
 
   private:
+    // Calls step(A, first atom, first channel, coefficients) for A atoms and WIDTH channels at a time.
     template <class Step>
     static void for_atoms(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Step &step) {
         const std::int64_t n_atoms = first[n_kinds];
-        const std::int64_t piece = n_threads <= 1 ? n_atoms : std::max<std::int64_t>(L::AT_ONCE, n_atoms / (4 * n_threads));
+        const std::int64_t piece = n_threads <= 1 ? n_atoms : std::max<std::int64_t>(L::ATOMS_PER_STEP, n_atoms / (4 * n_threads));
         parallel_for(n_threads, n_atoms, piece, [&](std::int64_t i0, std::int64_t i1, int) {
             for (int kind = 0; kind < n_kinds; ++kind) {
                 const std::int64_t end = std::min(i1, first[kind + 1]);
                 for (int b = 0; b < L::CHANNELS / WIDTH; ++b) {
                     const Real *c = coefficients[kind] + std::int64_t(b) * L::N_COEFFICIENTS * WIDTH;
                     std::int64_t i = std::max(i0, first[kind]);
-                    for (; i + L::AT_ONCE <= end; i += L::AT_ONCE)
-                        step(std::integral_constant<int, L::AT_ONCE>{}, i, b * WIDTH, c);
-                    if constexpr (L::AT_ONCE > 1)
+                    for (; i + L::ATOMS_PER_STEP <= end; i += L::ATOMS_PER_STEP)
+                        step(std::integral_constant<int, L::ATOMS_PER_STEP>{}, i, b * WIDTH, c);
+                    if constexpr (L::ATOMS_PER_STEP > 1)
                         for (; i < end; ++i) step(std::integral_constant<int, 1>{}, i, b * WIDTH, c);
                 }
             }
         });
     }
 
+    // Index of the value of atom i in the blocks.
     static std::int64_t at(const Place &place, std::int64_t n_atoms, std::int64_t i, int channel) {
         return (n_atoms * place.offset + i * place.dim + place.m) * L::CHANNELS + channel;
     }

@@ -11,7 +11,7 @@ from atomgraph.kernels.term_table_source import TermTable
 #: Up to this number of terms, each term is a C++ statement; more terms are stored in tables. The compiler needs 1 ms for each
 #: statement, and 1 MB of memory for twenty statements.
 MAX_STATEMENTS = 4000
-_ATOMS_PER_STEP = 4  # atoms for which a coefficient is read once, if terms are stored in tables
+_ATOMS_PER_STEP = 4  # number of atoms for which a coefficient is read once, if terms are stored in tables
 
 
 class ProductSource:
@@ -21,7 +21,7 @@ class ProductSource:
         channels: Number of channels.
         inputs: Number of components of each block of the input.
         outputs: Number of components of each block of the output.
-        terms: Output and monomial of each term.
+        terms: Pairs (output, monomial), one for each term.
 
     Attributes:
         coefficient_terms: For each coefficient, the index of its term, in the order in which kernels read them. If terms are
@@ -40,7 +40,7 @@ class ProductSource:
 
     def code(self, name: str) -> str:
         """Return the C++ text; ``name`` is the prefix of the two functions."""
-        structure = (
+        parameters = (
             "int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Real *x"
         )
         arguments = "n_threads, n_kinds, first, coefficients, x"
@@ -54,10 +54,10 @@ struct Terms {{
     {self._functions}
 }};
 }}
-ATOMGRAPH_API int {name}_forward({structure}, Real *o) {{
+ATOMGRAPH_API int {name}_forward({parameters}, Real *o) {{
     return guarded([=] {{ Product<{name}::Terms>::forward({arguments}, o); }});
 }}
-ATOMGRAPH_API int {name}_backward({structure}, const Real *g, Real *d) {{
+ATOMGRAPH_API int {name}_backward({parameters}, const Real *g, Real *d) {{
     return guarded([=] {{ Product<{name}::Terms>::backward({arguments}, g, d); }});
 }}
 """
@@ -66,7 +66,7 @@ ATOMGRAPH_API int {name}_backward({structure}, const Real *g, Real *d) {{
 def _statement_functions(terms: Sequence[Term]) -> str:
     """Return the C++ functions ``value`` and ``vjp``, with one statement for each term."""
     polynomial = Polynomial({term: f"load(c + {k} * WIDTH)" for k, term in enumerate(terms)})
-    return f"""static constexpr int AT_ONCE = 1;
+    return f"""static constexpr int ATOMS_PER_STEP = 1;
     template <int A>
     static inline void value(const Vector *x, const Real *c, Vector *o) {{
 {polynomial.value()}
@@ -79,7 +79,7 @@ def _statement_functions(terms: Sequence[Term]) -> str:
 
 def _table_functions(table: TermTable, n_terms: int) -> str:
     """Return the C++ functions ``value`` and ``vjp``, with terms stored in tables."""
-    return f"""static constexpr int AT_ONCE = {_ATOMS_PER_STEP};
+    return f"""static constexpr int ATOMS_PER_STEP = {_ATOMS_PER_STEP};
     {table.source()}
     template <int A>
     static inline void value(const Vector *x, const Real *c, Vector *o) {{

@@ -12,7 +12,7 @@ class Scratch {
   public:
     using Piece = std::unique_ptr<std::int32_t[]>;
     static constexpr std::int64_t SIZE = 1 << 16;  // numbers in a piece, 256 KiB
-    static constexpr std::size_t MAX_REUSED = 64;
+    static constexpr std::size_t MAX_REUSED = 64;  // maximum number of pieces that are kept for reuse
 
     Scratch() = default;
     Scratch(Scratch &&) = default;
@@ -20,7 +20,7 @@ class Scratch {
         for (Piece &piece : pieces_) store_piece(std::move(piece));
     }
 
-    // Memory for n consecutive numbers. It is free until `use` marks numbers as used.
+    // Returns memory for n consecutive numbers. The next call returns the same memory unless `use` has marked numbers as used.
     std::int32_t *reserve(std::int64_t n) {
         if (end_ - next_ >= n) return next_;
         if (n > SIZE) {

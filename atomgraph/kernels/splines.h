@@ -13,13 +13,13 @@ struct Pieces {
     // The integer part of t is the piece, and s is the fractional part minus 1/2. Distances outside the interval are in the first or
     // last piece; s is NaN if r is NaN. Computed in double precision, because rounding errors of t are errors of the distance.
     std::int32_t locate(double r, double &s, double &ds_dr) const {
-        const double t_max = double(2 * n_pieces), last = double(n_pieces - 1);  // t_max: t of an infinite distance
+        const double t_max = double(2 * n_pieces), last = double(n_pieces - 1);  // t_max: t at infinite distance; t_left: t_max - t
         const double inverse = 1 / (r + cutoff), t_left = t_max * cutoff * inverse, t = t_max - t_left, inside = t > 0 ? t : 0;
         const std::int32_t piece = std::int32_t(inside < last ? inside : last);
         s = t_max - (piece + 0.5) - t_left, ds_dr = t_left * inverse;
         return piece;
     }
-    // Pieces of WIDTH distances.
+    // The same for WIDTH distances r.
     void locate(const double *r, std::int32_t *piece, Vector &s, Vector &ds_dr) const {
         for (int q = 0; q < WIDTH; ++q) {
             double offset, derivative;
@@ -29,7 +29,7 @@ struct Pieces {
     }
 };
 
-// Value of one polynomial; coefficients: [power][WIDTH], power 0 first.
+// Values of WIDTH polynomials at s; coefficients: [power][WIDTH], power 0 first.
 template <int DEGREE>
 static inline Vector horner(const Real *coefficients, Vector s) {
     Vector value = load(coefficients + DEGREE * WIDTH);
@@ -38,7 +38,7 @@ static inline Vector horner(const Real *coefficients, Vector s) {
     return value;
 }
 
-// Value and derivative with respect to s.
+// Values, and derivatives with respect to s.
 template <int DEGREE>
 static inline Vector horner(const Real *coefficients, Vector s, Vector &derivative) {
     Vector value = load(coefficients + DEGREE * WIDTH);

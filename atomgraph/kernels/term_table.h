@@ -10,15 +10,16 @@ namespace atomgraph {
 struct Node {
     unsigned char depth, variable, terms, leaves;
 };
+// A monomial without children, in the table for gradients. variable: its last variable. terms: number of terms with this monomial.
 struct Leaf {
     unsigned char variable, terms;
 };
 
 // Values o of all outputs. T::DEPTH: largest depth of a node, at least 1. T::nodes, T::leaves: the trees of all outputs; the last
-// node of each tree is its root. Coefficients c have the same order, with a node before its leaves. x, o: [component][A].
+// node of each tree is its root. Coefficients c have the same order, with a node before its leaves. x, o: [component][A], for A atoms.
 template <class T, int A>
 static inline void terms_value(const Vector *x, const Real *c, Vector *o) {
-    Vector carried[T::DEPTH][A] = {};
+    Vector carried[T::DEPTH][A] = {};  // by depth: sums over the children listed so far, for their parent
     const unsigned char *leaf = T::leaves;
     for (const Node &node : T::nodes) {
         Vector sum[A], *from = carried[node.depth];
@@ -46,7 +47,7 @@ static inline void terms_value(const Vector *x, const Real *c, Vector *o) {
 // coefficient for each output that contains it; T::outputs has the outputs of all coefficients. T::paths: variables of each node.
 template <class T, int A>
 static inline void terms_vjp(const Vector *x, const Real *c, const Vector *g, Vector *d) {
-    Vector carried[T::DEPTH][A] = {};
+    Vector carried[T::DEPTH][A] = {};  // by depth: sums over the children listed so far, for their parent
     const unsigned char *path = T::paths, *output = T::outputs;
     const Leaf *leaf = T::vjp_leaves;
     auto add_coefficients = [&](int n, Vector *sum) {

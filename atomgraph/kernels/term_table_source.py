@@ -18,7 +18,7 @@ class TermTable:
     Nodes are prefixes of monomials. Nodes without children are leaves, which have their own tables.
 
     Args:
-        terms: Output and monomial of each term.
+        terms: Pairs (output, monomial), one for each term.
         n_outputs: Number of outputs, including outputs without terms.
 
     Attributes:
@@ -30,12 +30,12 @@ class TermTable:
         self.value_terms: list[int] = []
         self.vjp_terms: list[int] = []
         self._depth = max([len(monomial) for _, monomial in terms], default=1)
-        self._nodes: list[tuple[int, int, int, int]] = []
-        self._leaves: list[int] = []
+        self._nodes: list[tuple[int, int, int, int]] = []  # depth, variable, terms, leaves; see Node in term_table.h
+        self._leaves: list[int] = []  # variables
         self._vjp_nodes: list[tuple[int, int, int, int]] = []
-        self._vjp_leaves: list[tuple[int, int]] = []
-        self._paths: list[int] = []
-        self._outputs: list[int] = []
+        self._vjp_leaves: list[tuple[int, int]] = []  # variable, number of terms
+        self._paths: list[int] = []  # variables of the monomials of all nodes
+        self._outputs: list[int] = []  # output of each term in ``vjp_terms``
         for m in range(n_outputs):
             index = {monomial: k for k, (output, monomial) in enumerate(terms) if output == m}
             self._add_values((), _tree(index), index)
@@ -70,7 +70,7 @@ class TermTable:
     def _add_vjp(
         self, node: Monomial, tree: Tree, indices: Mapping[Monomial, list[int]], outputs: Sequence[int]
     ) -> None:
-        """Add the subtree of a node for the gradient; ``indices`` are the terms of each monomial, for all outputs."""
+        """Add the subtree of a node for the gradient; ``indices``: terms of each monomial; ``outputs``: output of each term."""
         inner_nodes, leaves = _children(node, tree)
         for child in inner_nodes:
             self._add_vjp(child, tree, indices, outputs)

@@ -15,7 +15,7 @@ from atomgraph.kernels.processor import architecture, instruction_sets
 from atomgraph.kernels.warnings import warn_once
 from atomgraph.old_names import old_names_of
 
-SWITCH = "ATOMGRAPH_KERNELS"  # environment variable; "off": kernels are not used
+SWITCH = "ATOMGRAPH_KERNELS"  # environment variable; "off", "0" or "no": kernels are not used
 EXTRA_FLAGS = "ATOMGRAPH_KERNEL_FLAGS"  # environment variable: additional compiler flags, for sanitizers and debuggers
 _INCLUDED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 _loaded: dict[tuple[str, str], ctypes.CDLL | None] = {}  # by name and key; None if the library cannot be used
@@ -31,7 +31,7 @@ def compile_library(source: str, name: str, *, flags: Sequence[str] = ()) -> cty
         flags: Flags of the compiler, in addition to ``compiler.FLAGS`` and ``-march=native``.
 
     Returns:
-        The loaded library. None if it cannot be compiled, with one warning, and None without a warning if
+        The loaded library. None with one warning if it cannot be compiled. None without a warning if
         ATOMGRAPH_KERNELS=off.
     """
     if switched_off():
@@ -81,7 +81,7 @@ def source_key(source: str, settings: Sequence[str]) -> str:
     """
     texts = [source]
     names = _INCLUDED.findall(source)
-    for name in names:  # the list grows during the loop
+    for name in names:  # headers that a header includes are appended during the loop
         if (HEADERS / name).is_file():
             texts.append((HEADERS / name).read_text(encoding="utf-8"))
             names += [header for header in _INCLUDED.findall(texts[-1]) if header not in names]
@@ -97,12 +97,13 @@ def load_library(path: Path) -> ctypes.CDLL | None:
 
 
 def _read_flags_and_key(source: str, flags: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Return all additional flags, and the key of a library that is compiled with them on this machine."""
+    """Return all flags in addition to ``compiler.FLAGS``, and the key of a library compiled with them here."""
     flags = (*NATIVE, *flags, *extra_flags())
     return flags, source_key(source, (*flags, architecture(), *sorted(instruction_sets())))
 
 
 def _load_or_compile(source: str, name: str, key: str, flags: Sequence[str]) -> ctypes.CDLL | None:
+    """Load a library from the cache, or compile it; return None, with one warning, if this fails."""
     compiler, reason = _find_compiler()
     folder = _find_cache_folder()
     for path in lookup(folder, name, key, checksum(compiler.version) if compiler else None) if folder else ():
@@ -121,6 +122,7 @@ def _load_or_compile(source: str, name: str, key: str, flags: Sequence[str]) -> 
 def _build_library(
     compiler: Compiler, folder: Path | None, source: str, name: str, key: str, flags: Sequence[str]
 ) -> ctypes.CDLL | None:
+    """Compile a library, move it to the folder of the cache (None: no cache), and load it."""
     with build_dir(folder) as temporary_folder:
         path = temporary_folder / f"{name}.so"
         compiler.build(source, path, flags)

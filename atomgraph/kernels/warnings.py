@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-_given: set[str] = set()  # warnings that were given in this process
+_given: set[str] = set()  # texts of the warnings that were given in this process
 
 
 class KernelWarning(UserWarning):

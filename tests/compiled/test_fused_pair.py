@@ -42,8 +42,8 @@ class Tables(PairSums):
     def __init__(self):
         self.tables = torch.randn(9, N, DEGREE + 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
-    def constants(self, present):
-        rows = torch.tensor(present)
+    def constants(self, element_rows):
+        rows = torch.tensor(element_rows)
         return self.tables[(3 * rows[:, None] + rows).flatten()], DEGREE, N, CUTOFF
 
 

@@ -82,7 +82,7 @@ def test_threads_change_nothing():
 def test_consecutive_maps_are_multiplied():
     first = Weights.from_matrices({SCALAR: random(3, 5), VECTOR: random(3, 5)})
     second = make_weights({SCALAR: random(2, 5, 4), OTHER: random(2, 5, 4)})
-    both = first.pad((3, 8)).then(second.pad(after=6))
+    both = first.pad((3, 8)).then(second.pad(n_columns=6))
     assert both.by_element
     assert dict(both.shapes) == {SCALAR: (8, 6)}
     matrix = both.matrix(SCALAR, 1)

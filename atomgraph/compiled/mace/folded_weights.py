@@ -34,7 +34,7 @@ class Weights:
     def from_matrices(cls, matrices: Mapping[o3.Irrep, Tensor]) -> Weights:
         """Return weights with the same matrices for all elements."""
         shapes = {irrep: (matrix.shape[0], matrix.shape[1]) for irrep, matrix in matrices.items()}
-        return cls(shapes, False, lambda irrep, _: matrices[irrep])
+        return cls(shapes, by_element=False, matrix=lambda irrep, _: matrices[irrep])
 
     @classmethod
     def identity(cls, channels: Mapping[o3.Irrep, int]) -> Weights:
@@ -64,10 +64,10 @@ class Weights:
         def scaled_matrix(irrep: o3.Irrep, z: int) -> Tensor:
             return weights[irrep][z].double() / (shapes[irrep][0] * linear.n_elements) ** 0.5
 
-        return cls(shapes, True, scaled_matrix)
+        return cls(shapes, by_element=True, matrix=scaled_matrix)
 
     def then(self, following: Weights) -> Weights:
-        """Return these matrices times the following matrices, for the irreps of both."""
+        """Return these matrices times the following matrices, for the irreps that both objects have."""
         common_irreps = [irrep for irrep in following.shapes if irrep in self.shapes]
         shapes = {irrep: (self.shapes[irrep][0], following.shapes[irrep][1]) for irrep in common_irreps}
         return Weights(
@@ -76,24 +76,24 @@ class Weights:
             lambda irrep, z: self.matrix(irrep, z) @ following.matrix(irrep, z),
         )
 
-    def pad(self, before: Padding | None = None, after: int | None = None) -> Weights:
+    def pad(self, row_padding: Padding | None = None, n_columns: int | None = None) -> Weights:
         """Return the matrices with added rows and columns of zeros.
 
         Args:
-            before: Numbers of input channels of each path, before and after padding; None: no rows are added.
-            after: Number of columns after padding; None: no columns are added.
+            row_padding: Numbers of input channels of each path, before and after padding; None: no rows are added.
+            n_columns: Number of columns (output channels) after padding; None: no columns are added.
         """
 
         def padded_matrix(irrep: o3.Irrep, z: int) -> Tensor:
             matrix = self.matrix(irrep, z)
-            if before is not None:
-                n, n_padded = before
+            if row_padding is not None:
+                n, n_padded = row_padding
                 matrix = torch.nn.functional.pad(matrix.unflatten(0, (-1, n)), (0, 0, 0, n_padded - n)).flatten(0, 1)
-            return matrix if after is None else torch.nn.functional.pad(matrix, (0, after - matrix.shape[1]))
+            return matrix if n_columns is None else torch.nn.functional.pad(matrix, (0, n_columns - matrix.shape[1]))
 
-        n, n_padded = before or (1, 1)  # the input channels of all paths are concatenated: n_in = n_paths · n
+        n, n_padded = row_padding or (1, 1)  # the input channels of all paths are concatenated: n_in = n_paths · n
         shapes = {
-            irrep: (n_in // n * n_padded, n_out if after is None else after)
+            irrep: (n_in // n * n_padded, n_out if n_columns is None else n_columns)
             for irrep, (n_in, n_out) in self.shapes.items()
         }
         return Weights(shapes, self.by_element, padded_matrix)

@@ -18,16 +18,18 @@ from atomgraph.compiled.radial_tables import (
     Grid,
     PairTables,
     SplineTables,
+    element_pairs,
     is_pairwise,
     weight_functions,
-    weight_pairs,
 )
 from atomgraph.kernels.cache import checksum
 from atomgraph.kernels.convolution_source import CoupledPath, convolution_source
 from atomgraph.layers.mace.interaction import Interaction
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.spherical import harmonic_polynomials
 
-#: Returns gradients with respect to features (or None) and edge vectors, from the gradient with respect to the sums.
+#: Function of the gradient with respect to the sums. It returns the gradients with respect to features (None if not requested)
+#: and with respect to edge vectors, (n_edges, 3).
 EdgePullback = Callable[[Tensor], tuple[Tensor | None, Tensor]]
 
 
@@ -36,7 +38,7 @@ class _BoundTables(NamedTuple):
 
     Attributes:
         element_rows: Rows of the elements in the model's table.
-        splines: The tables of all pairs of these elements.
+        splines: The tables of all pairs of these elements (see ``element_pairs``).
         pointers: C array of the addresses of the tables.
     """
 
@@ -63,7 +65,7 @@ class FusedConvolution:
         self.paths_per_message = [
             sum(path.message == irrep for path in convolution.paths) for irrep in self.message_irreps
         ]
-        self._interaction, self._pairwise = interaction, is_pairwise(interaction)
+        self._interaction, self._is_pairwise = interaction, is_pairwise(interaction)
         self._l_max, self._n_paths = l_max, len(convolution.paths)
         self._tables = PairTables(partial(weight_functions, interaction), grid, TOLERANCE[dtype], self._convert_layout)
         self._bound_tables: _BoundTables | None = None
@@ -71,7 +73,7 @@ class FusedConvolution:
 
     @property
     def error(self) -> float:
-        """Largest relative error of the derivative of a tabulated weight; 0 before the first evaluation."""
+        """Largest relative error of the derivative of a tabulated weight; 0 input_layout the first evaluation."""
         return self._tables.error
 
     def source(self) -> str:
@@ -95,35 +97,36 @@ class FusedConvolution:
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Look up the functions of the kernel in the compiled library."""
-        self._width = library.width()
-        self.padded_channels = -(-self.channels // self._width) * self._width
-        self.before = Layout(dict.fromkeys(self.feature_irreps, self.padded_channels))
-        self.after = Layout(
+        self._simd_width = library.width()
+        self.padded_channels = -(-self.channels // self._simd_width) * self._simd_width
+        self.input_layout = Layout(dict.fromkeys(self.feature_irreps, self.padded_channels))
+        self.output_layout = Layout(
             {
                 irrep: n_paths * self.padded_channels
                 for irrep, n_paths in zip(self.message_irreps, self.paths_per_message, strict=True)
             }
         )
-        edges = POINTER, POINTER, POINTER, POINTER, POINTER
-        structure = INT, LONG, *edges, POINTER, POINTER, INT, LONG, DOUBLE, POINTER
-        self._forward = bind_function(library, f"{self.name}_forward", *structure, POINTER)
-        self._backward = bind_function(library, f"{self.name}_backward", *structure, POINTER, POINTER, POINTER)
+        edge_types = POINTER, POINTER, POINTER, POINTER, POINTER
+        shared_types = INT, LONG, *edge_types, POINTER, POINTER, INT, LONG, DOUBLE, POINTER
+        self._forward = bind_function(library, f"{self.name}_forward", *shared_types, POINTER)
+        self._backward = bind_function(library, f"{self.name}_backward", *shared_types, POINTER, POINTER, POINTER)
 
     def __call__(
         self, kernel_graph: KernelGraph, features: Tensor, needs_gradient: bool
     ) -> tuple[Tensor, EdgePullback]:
-        """Compute sums over neighbours, in the layout ``after``; the channels of all paths to an irrep are concatenated.
+        """Compute sums over neighbours, in ``output_layout``; the channels of all paths to an irrep are concatenated.
 
         Args:
             kernel_graph: Atoms and edges.
-            features: Features in the layout ``before``.
-            needs_gradient: Whether the VJP includes the gradient with respect to features.
+            features: Features in ``input_layout``.
+            needs_gradient: Whether the VJP (vector-Jacobian product) includes the gradient with respect to features.
 
         Returns:
-            The sums, and their VJP, which returns gradients with respect to features (or None) and edge vectors, (n_edges, 3).
+            The sums, and their VJP. It returns the gradients with respect to features (None unless ``needs_gradient``) and with
+            respect to edge vectors, (n_edges, 3).
         """
         tables = self._get_tables(kernel_graph)
-        sums = self.after.empty(kernel_graph.n_atoms, self.dtype)
+        sums = self.output_layout.empty(kernel_graph.n_atoms, self.dtype)
         self._forward(*self._arguments(kernel_graph, features, tables, backward=False), sums.data_ptr())
 
         def vjp(grad: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -142,14 +145,14 @@ class FusedConvolution:
         element_rows = tuple(kernel_graph.element_rows)
         cached = self._bound_tables  # read once, because another thread may replace it
         if cached is None or cached.element_rows != element_rows:
-            splines = self._tables.get_tables(weight_pairs(self._interaction, kernel_graph.element_rows))
+            splines = self._tables.get_tables(element_pairs(self._interaction, kernel_graph.element_rows))
             self._bound_tables = cached = _BoundTables(element_rows, splines, pointers(splines.tables))
         return cached
 
     def _arguments(
         self, kernel_graph: KernelGraph, features: Tensor, tables: _BoundTables, backward: bool
     ) -> tuple[Any, ...]:
-        """Return the first arguments of the forward and the backward kernel."""
+        """Return the first arguments of the forward kernel or, if ``backward``, of the backward kernel."""
         offsets, edge_order = (
             (kernel_graph.neighbour_offsets, kernel_graph.edges_by_neighbour.data_ptr())
             if backward
@@ -164,17 +167,21 @@ class FusedConvolution:
             kernel_graph.neighbour.data_ptr(),
             kernel_graph.vector.data_ptr(),
             ctypes.addressof(tables.pointers),
-            (kernel_graph.element_index if self._pairwise else kernel_graph.zero_index).data_ptr(),
-            len(kernel_graph.element_rows) if self._pairwise else 1,
+            (kernel_graph.element_index if self._is_pairwise else kernel_graph.zero_index).data_ptr(),
+            len(kernel_graph.element_rows) if self._is_pairwise else 1,
             tables.splines.grid.n_pieces,
             tables.splines.grid.cutoff,
             features.data_ptr(),
         )
 
     def _convert_layout(self, table: Tensor) -> Tensor:
-        """Convert a table (n_pieces, powers, n_weights) to the order [path][block of channels][piece][power][width]."""
+        """Convert a table (n_pieces, powers, n_weights) to the order
+        [path][block of channels][piece][power][channel in the block]; a block has as many channels as a SIMD vector.
+        """
         table = table.unflatten(2, (self._n_paths, self.channels))
         if self.padded_channels > self.channels:
             table = torch.nn.functional.pad(table, (0, self.padded_channels - self.channels))
-        table = table.unflatten(3, (-1, self._width)).permute(2, 3, 0, 1, 4)
+        table = table.unflatten(3, (-1, self._simd_width)).permute(2, 3, 0, 1, 4)
         return table.to(self.dtype).contiguous()
+
+    before, after = OldAttribute("input_layout"), OldAttribute("output_layout")

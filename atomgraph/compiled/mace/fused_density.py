@@ -12,7 +12,7 @@ from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PairSums
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.pullback import Pullback
-from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, density_function, is_pairwise, weight_pairs
+from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, density_function, element_pairs, is_pairwise
 from atomgraph.layers.mace.interaction import Interaction
 
 
@@ -39,7 +39,7 @@ class FusedDensity(PairSums):
         density, vjp = super().__call__(kernel_graph)
         return density.to(kernel_graph.vector.dtype), vjp
 
-    def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
+    def constants(self, element_rows: tuple[int, ...]) -> tuple[Any, ...]:
         """Return the tables of the pairs, the degree and number of their polynomials, and the cutoff, Å."""
-        tables, grid = self._tables.get_tables(weight_pairs(self._interaction, list(present)))
+        tables, grid = self._tables.get_tables(element_pairs(self._interaction, list(element_rows)))
         return torch.stack(tables), grid.degree, grid.n_pieces, grid.cutoff

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
-from atomgraph.compiled.fused_forms import missing_form
+from atomgraph.compiled.fused_forms import describe_unsupported
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import FusedForm, Gradients, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
@@ -24,13 +24,13 @@ from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 
-#: Function of a list with the gradient with respect to each layer's array (see ``FusedLayer``). It removes the last gradient,
-#: accumulates gradients with respect to earlier arrays, and returns the gradient with respect to edge vectors. It returns None
-#: if the removed gradient is None.
+#: Function of a list with the gradient with respect to each layer array (see ``FusedLayer``). It removes the last gradient,
+#: accumulates gradients with respect to earlier layer arrays, and returns the gradient with respect to edge vectors,
+#: (n_edges, 3). It returns None if the removed gradient is None.
 LayerPullback = Callable[[Gradients], Tensor | None]
 
 
-@missing_form.register
+@describe_unsupported.register
 def _(layer: MACELayer) -> str | None:
     if isinstance(layer.interaction, AttentionResidualInteraction):
         return "an interaction whose weights depend on features (attention_residual)"
@@ -40,9 +40,9 @@ def _(layer: MACELayer) -> str | None:
 class FusedLayer:
     r"""``layers.MACELayer`` with frozen weights.
 
-    A layer writes one array to memory; each later part multiplies this array by one matrix. The array contains the products.
-    If the output features depend on more than the products and a later layer uses these features, the array contains the
-    features instead.
+    A layer writes one array to memory, the layer array. Each later part multiplies this array by one matrix. The array contains
+    the products. If the output features depend on more than the products and a later layer uses these features, the array
+    contains the features instead.
 
     Args:
         layer: The layer, in float64.
@@ -71,12 +71,14 @@ class FusedLayer:
         return {part.name: part.source() for part in (self._convolution, self._product)}
 
     def bind(self, library: ctypes.CDLL, h: LinearForm, layouts: list[Layout], is_last: bool) -> LinearForm:
-        """Look up the compiled kernels, and merge the linear maps between them. Channels are padded to SIMD vectors.
+        """Look up the compiled kernels, and merge the linear maps between them.
+
+        Numbers of channels are padded to multiples of the SIMD width.
 
         Args:
             library: The compiled kernels.
             h: Linear form of the input features.
-            layouts: Layouts of all earlier sources; the layout of this layer's source is appended.
+            layouts: Layouts of all earlier layer arrays; the layout of the array of this layer is appended.
             is_last: Whether this layer is the last one.
 
         Returns:
@@ -88,13 +90,15 @@ class FusedLayer:
             self._density.bind(library)
         layer, convolution, product, dtype = self._layer, self._convolution, self._product, self._dtype
         up = h.then(Weights.from_linear(layer.interaction.up))
-        padded_up = h.then(Weights.from_linear(layer.interaction.up).pad(after=convolution.padded_channels))
-        self._up = FusedForm(library, padded_up, layouts, convolution.before, dtype)
-        sums = convolution.after, (convolution.channels, convolution.padded_channels)
-        self._message = fused_message(layer.interaction, library, dtype, sums, product.before, (up, tuple(layouts)))
+        padded_up = h.then(Weights.from_linear(layer.interaction.up).pad(n_columns=convolution.padded_channels))
+        self._up = FusedForm(library, padded_up, layouts, convolution.input_layout, dtype)
+        sums_layout = convolution.output_layout, (convolution.channels, convolution.padded_channels)
+        self._message = fused_message(
+            layer.interaction, library, dtype, sums_layout, product.input_layout, (up, tuple(layouts))
+        )
         out = Weights.from_linear(layer.mix).pad((product.channels, product.padded_channels))
         features = LinearForm(((len(layouts), out),)).plus(h.then(self._skip()))
-        layouts.append(product.after)
+        layouts.append(product.output_layout)
         self._features: FusedForm | None = None
         if len(features.terms) > 1 and not is_last:
             channels = channels_per_irrep(layer.irreps_out)
@@ -103,20 +107,20 @@ class FusedLayer:
             features = LinearForm(((len(layouts) - 1, Weights.identity(channels)),))
         return features
 
-    def __call__(self, evaluation: Evaluation, sources: list[Tensor]) -> LayerPullback:
-        """Compute the source of the layer, and append it to the sources.
+    def __call__(self, evaluation: Evaluation, layer_arrays: list[Tensor]) -> LayerPullback:
+        """Compute the array of the layer, and append it to the arrays of the earlier layers.
 
         Returns:
-            The vector-Jacobian product of the source, see ``LayerPullback``.
+            The vector-Jacobian product of the layer, see ``LayerPullback``.
         """
-        up = self._up(evaluation, sources)
+        up = self._up(evaluation, layer_arrays)
         sums, sums_vjp = self._convolution(evaluation.kernel_graph, up, needs_gradient=not self._up.is_constant)
         density, density_vjp = (None, None) if self._density is None else self._density(evaluation.kernel_graph)
-        message, message_vjp = self._message(evaluation, sources, sums, density)
+        message, message_vjp = self._message(evaluation, layer_arrays, sums, density)
         products, products_vjp = self._product(evaluation, message)
-        sources.append(products)
+        layer_arrays.append(products)
         if self._features is not None:
-            sources[-1] = self._features(evaluation, sources)
+            layer_arrays[-1] = self._features(evaluation, layer_arrays)
 
         def vjp(grads: Gradients) -> Tensor | None:
             grad = grads.pop()
@@ -137,7 +141,7 @@ class FusedLayer:
         return vjp
 
     def _skip(self) -> Weights:
-        """Return the matrices of the residual connection, from the input to the output features."""
+        """Return the matrices of the residual connection, from input to output features; none without a residual connection."""
         interaction = self._layer.interaction
         if self._layer.keeps_residual and isinstance(interaction, NonlinearResidualInteraction):
             return Weights.from_linear(interaction.skip)

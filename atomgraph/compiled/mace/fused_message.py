@@ -1,4 +1,4 @@
-"""The message of a frozen interaction from its sums over neighbours, with multiplied weights."""
+"""The message of a frozen interaction from its sums over neighbours; matrices of consecutive linear maps are merged."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 
-#: Takes the gradient with respect to the message and a list of gradients with respect to sources, to which it adds. Returns the
-#: gradients with respect to the sums and to the density, (n_atoms,); None without density.
+#: Function of the gradient with respect to the message, and of the list of gradients with respect to layer arrays, which it
+#: accumulates. It returns the gradients with respect to the sums and to the density, (n_atoms,); None without density.
 MessagePullback = Callable[[Tensor, Gradients], tuple[Tensor, Tensor | None]]
 
 
@@ -55,14 +55,14 @@ class LinearMessage:
         self._map = LinearMap(library, layout, message_layout, weights.pad(padding, _n_channels(message_layout)), dtype)
 
     def __call__(
-        self, evaluation: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
+        self, evaluation: Evaluation, layer_arrays: Sequence[Tensor], sums: Tensor, density: Tensor | None
     ) -> tuple[Tensor, MessagePullback]:
-        """Return the message and its VJP, from the sums and the density ρ, (n_atoms,)."""
+        """Return the message and its vector-Jacobian product, from the sums and the density ρ, (n_atoms,)."""
         runs = evaluation.by_element if self._map.by_element else evaluation.all_atoms
         message = self._map(runs, sums)
         if density is None:
             return message, lambda grad, grads: (self._map.vjp(runs, grad), None)
-        message, division_vjp = _divide(self._map.after, message, density + 1.0)
+        message, division_vjp = _divide(self._map.output_layout, message, density + 1.0)
 
         def vjp(grad: Tensor, grads: Gradients) -> tuple[Tensor, Tensor]:
             grad, grad_density = division_vjp(grad)
@@ -72,7 +72,9 @@ class LinearMessage:
 
 
 class GatedMessage:
-    """A gate between two linear maps. The first output is divided by α + βρ, and a linear map of the features is added to it.
+    """A gate between two linear maps.
+
+    The output of the first map is divided by α + βρ. A linear map of the features is added. The sum is the gate's input.
 
     Args:
         interaction: The interaction, in float64.
@@ -80,7 +82,7 @@ class GatedMessage:
         dtype: Dtype of the kernels.
         sums_layout: Layout of the sums, and their numbers of channels before and after padding.
         message_layout: Layout of the message.
-        up: Linear form of the features after the map ``up``, and layouts of its sources.
+        up: Linear form of the features after the map ``interaction.up``, and layouts of its layer arrays.
     """
 
     def __init__(
@@ -94,24 +96,26 @@ class GatedMessage:
     ):
         form, layouts = up
         self._gate = FusedGate(interaction.gate)
-        before = self._gate.before
+        gate_input = self._gate.input_layout
         layout, padding = sums_layout
-        self._map = LinearMap(library, layout, before, Weights.from_linear(interaction.mix).pad(padding), dtype)
-        self._residual = FusedForm(library, form.then(Weights.from_linear(interaction.past)), layouts, before, dtype)
-        last = Weights.from_linear(interaction.last).pad(after=_n_channels(message_layout))
-        self._last = LinearMap(library, self._gate.after, message_layout, last, dtype)
+        self._map = LinearMap(library, layout, gate_input, Weights.from_linear(interaction.mix).pad(padding), dtype)
+        self._residual = FusedForm(
+            library, form.then(Weights.from_linear(interaction.past)), layouts, gate_input, dtype
+        )
+        last = Weights.from_linear(interaction.last).pad(n_columns=_n_channels(message_layout))
+        self._last = LinearMap(library, self._gate.output_layout, message_layout, last, dtype)
         self._alpha, self._beta = float(interaction.alpha), float(interaction.beta)
 
     def __call__(
-        self, evaluation: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
+        self, evaluation: Evaluation, layer_arrays: Sequence[Tensor], sums: Tensor, density: Tensor | None
     ) -> tuple[Tensor, MessagePullback]:
-        """Return the message and its VJP, from the sums and the density ρ, (n_atoms,)."""
+        """Return the message and its vector-Jacobian product, from the sums and the density ρ, (n_atoms,)."""
         if density is None:
             raise TypeError("a gated message needs a density")
         mixed, division_vjp = _divide(
-            self._map.after, self._map(evaluation.all_atoms, sums), density * self._beta + self._alpha
+            self._map.output_layout, self._map(evaluation.all_atoms, sums), density * self._beta + self._alpha
         )
-        gated, gate_vjp = self._gate(mixed + self._residual(evaluation, sources))
+        gated, gate_vjp = self._gate(mixed + self._residual(evaluation, layer_arrays))
 
         def vjp(grad: Tensor, grads: Gradients) -> tuple[Tensor, Tensor]:
             grad_gated = gate_vjp(self._last.vjp(evaluation.all_atoms, grad))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
-from atomgraph.compiled.fused_forms import is_registered, missing_form
+from atomgraph.compiled.fused_forms import describe_unsupported, is_registered
 from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion
 from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
 from atomgraph.compiled.layout import Layout
@@ -38,22 +38,22 @@ def unsupported_reason(model: EnergyModel) -> str | None:
     branch, repulsion = model.branches[0], model.baseline.repulsion
     if not is_registered(branch.featurizer):
         return f"the featurizer {type(branch.featurizer).__name__}"
-    if (reason := missing_form(branch.featurizer)) is not None:
+    if (reason := describe_unsupported(branch.featurizer)) is not None:
         return reason
     if len(branch.readouts) > len(branch.layers):
         return "a readout of the featurizer"
     parts = (*branch.layers, *branch.readouts)
-    reasons = [missing_form(part) for part in sorted(parts, key=is_registered)]  # unregistered parts come first
+    reasons = [describe_unsupported(part) for part in sorted(parts, key=is_registered)]  # unregistered parts come first
     if (reason := next(filter(None, reasons), None)) is not None:
         return reason
-    if repulsion is not None and missing_form(repulsion) is not None:
+    if repulsion is not None and describe_unsupported(repulsion) is not None:
         return f"the repulsion {type(repulsion).__name__}"
     if model.baseline.cutoff > branch.cutoff:
-        return "a repulsion that reaches beyond the layers"
+        return "a repulsion with a larger cutoff than the layers"
     return None
 
 
-@missing_form.register
+@describe_unsupported.register
 def _(featurizer: NodeEmbedding) -> str | None:
     return "an embedding of charge and spin" if featurizer.states else None
 
@@ -74,7 +74,7 @@ class FusedMACE:
         repulsion = self.model.baseline.repulsion
         self._repulsion = FusedRepulsion(repulsion) if isinstance(repulsion, ZBL) else None
         self._library: ctypes.CDLL | None = None
-        self._cached_order: tuple[Tensor, int, ElementOrder] | None = None
+        self._cached_order: tuple[Tensor, int, ElementOrder] | None = None  # atomic numbers, their version, their order
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.model, self.dtype)  # a loaded library cannot be pickled
@@ -83,7 +83,7 @@ class FusedMACE:
     def library(self) -> ctypes.CDLL:
         """The compiled kernels."""
         if self._library is None:
-            raise RuntimeError("the kernels of this model are not compiled yet")
+            raise RuntimeError("the kernels of this model are not compiled yet; call compile() first")
         return self._library
 
     @property
@@ -127,10 +127,10 @@ class FusedMACE:
         return self._library is not None
 
     def _bind(self, library: ctypes.CDLL) -> None:
-        """Look up the kernels, and multiply the linear maps between them."""
+        """Look up the kernels, and merge the linear maps between them."""
         embedding, readouts = self._branch.featurizer, self._branch.readouts
         h = LinearForm(table=embedding.weight.detach() / len(embedding.elements) ** 0.5)
-        layouts: list[Layout] = []  # layouts of the arrays that linear forms refer to
+        layouts: list[Layout] = []  # layouts of the layer arrays
         forms = []
         for t, layer in enumerate(self._layers):
             h = layer.bind(library, h, layouts, is_last=t + 1 == len(self._layers))
@@ -163,7 +163,7 @@ class FusedMACE:
         cached = self._cached_order  # read once, because another thread may replace it
         if (
             cached is None or cached[0] is not numbers or cached[1] != version or version < 0
-        ):  # -1: changes cannot be seen
+        ):  # version -1: changes of the tensor cannot be detected
             self._cached_order = cached = numbers, version, ElementOrder.by_element(self.model.element_table(numbers))
         return cached[2]
 
@@ -180,13 +180,13 @@ class FusedMACE:
         """
         evaluation = Evaluation.from_kernel_graph(kernel_graph, self.dtype)
         head = None if len(self.model.heads) == 1 else graph.head[graph.graph_of_atom][kernel_graph.graph_row]
-        arrays: list[Tensor] = []  # outputs of kernels that later linear forms read
-        vjps = [layer(evaluation, arrays) for layer in self._layers]
-        energy, readouts_vjp = self._readouts(evaluation, arrays, head)
+        layer_arrays: list[Tensor] = []  # see ``FusedLayer``
+        vjps = [layer(evaluation, layer_arrays) for layer in self._layers]
+        energy, readouts_vjp = self._readouts(evaluation, layer_arrays, head)
         self._set_isolated(energy, kernel_graph, head)
         repulsion_vjp = self._add_repulsion(energy, kernel_graph, head)
 
-        n_arrays = len(arrays)
+        n_arrays = len(layer_arrays)
 
         def edge_gradient() -> Tensor:
             array_gradients: Gradients = [None] * n_arrays

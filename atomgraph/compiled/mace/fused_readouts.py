@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
-from atomgraph.compiled.fused_forms import missing_form
+from atomgraph.compiled.fused_forms import describe_unsupported
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import EVEN, FusedForm, Gradients, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
@@ -29,9 +29,9 @@ ACTIVATION_VJPS: dict[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Ten
 }
 
 
-@missing_form.register(ScaledLinear)
-@missing_form.register(MultiHeadMLP)
-@missing_form.register(ZeroReadout)
+@describe_unsupported.register(ScaledLinear)
+@describe_unsupported.register(MultiHeadMLP)
+@describe_unsupported.register(ZeroReadout)
 def _(readout: Readout) -> str | None:
     return None
 
@@ -40,7 +40,8 @@ class FusedReadouts:
     r"""Energies :math:`E_i = E0_{z_i} + t + s\,\varepsilon_i` of atoms, float64, without the repulsion.
 
     The shift t and the scale s are those of the head of each atom. All linear readouts together are one vector v for each
-    source x and head, :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`; the dots are constants and nonlinear
+    layer array x (see ``FusedLayer``) and head:
+    :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`. The dots are constants and nonlinear
     readouts. If the linear form depends on elements, each element has its own vector.
 
     Args:
@@ -48,7 +49,7 @@ class FusedReadouts:
         readouts: The readouts, in float64.
         baseline: The baseline, in float64.
         forms: Linear form of the features of each readout.
-        layouts: Layouts of the sources.
+        layouts: Layouts of the layer arrays.
         dtype: Dtype of the kernels.
         isolated: Energies of isolated atoms to subtract, eV, (n_heads, n_elements); None: nothing is subtracted.
     """
@@ -69,7 +70,7 @@ class FusedReadouts:
         self._constant = baseline.e0 + baseline.shift[:, None]  # (n_heads, n_elements)
         if isolated is not None:
             self._constant = self._constant - isolated
-        self._vectors: dict[int, Tensor] = {}  # by index of the source: (n_elements or 1, n_heads, channels)
+        self._vectors: dict[int, Tensor] = {}  # by index of the layer array; (n_elements or 1, n_heads, channels)
         self._mlps: list[FusedMLP] = []
         for readout, form in zip(readouts, forms, strict=True):
             if isinstance(readout, ScaledLinear):
@@ -92,17 +93,18 @@ class FusedReadouts:
             self._vectors[k] = self._vectors[k] + vector if k in self._vectors else vector
 
     def __call__(
-        self, evaluation: Evaluation, sources: Sequence[Tensor], head: Tensor | None
+        self, evaluation: Evaluation, layer_arrays: Sequence[Tensor], head: Tensor | None
     ) -> tuple[Tensor, Callable[[Gradients], None]]:
         """Compute energies of atoms, and prepare the gradients of their sum.
 
         Args:
             evaluation: Data of the evaluation.
-            sources: Values of the sources.
+            layer_arrays: Values of the layer arrays.
             head: Head of each atom, (n_atoms,); None for models with one head.
 
         Returns:
-            Energies, eV, (n_atoms,), and a function that adds the gradients of their sum with respect to the sources to a list.
+            Energies, eV, (n_atoms,), and a function that adds the gradients of the sum of energies with respect to the layer
+            arrays to a list.
         """
         element = evaluation.kernel_graph.element
         row = element if head is None else head * self._constant.shape[1] + element
@@ -111,19 +113,19 @@ class FusedReadouts:
         for k, vector in self._vectors.items():
             grad = self._vector_per_atom(vector, element, head)
             linear_grads[k] = grad
-            scalars = self._layouts[k].block(sources[k], EVEN)[:, 0]
+            scalars = self._layouts[k].block(layer_arrays[k], EVEN)[:, 0]
             energy += (scalars * grad).sum(1, dtype=torch.float64)
         vjps = []
         for mlp in self._mlps:
-            mlp_energy, mlp_vjp = mlp(evaluation, sources, head)
+            mlp_energy, mlp_vjp = mlp(evaluation, layer_arrays, head)
             energy += mlp_energy
             vjps.append(mlp_vjp)
 
         def vjp(grads: Gradients) -> None:
             for k, grad in linear_grads.items():
-                source_grad = self._layouts[k].zeros(evaluation.kernel_graph.n_atoms, self._dtype)
-                self._layouts[k].block(source_grad, EVEN)[:, 0] = grad
-                grads[k] = source_grad
+                array_grad = self._layouts[k].zeros(evaluation.kernel_graph.n_atoms, self._dtype)
+                self._layouts[k].block(array_grad, EVEN)[:, 0] = grad
+                grads[k] = array_grad
             for mlp_vjp in vjps:
                 mlp_vjp(grads)
 
@@ -139,14 +141,14 @@ class FusedReadouts:
 
 
 class FusedMLP:
-    """A ``MultiHeadMLP``, times the scale of each head. Its first layer is a linear form of the sources.
+    """A ``MultiHeadMLP``, times the scale of each head. Its first layer is a linear form of the layer arrays.
 
     Args:
         library: The compiled kernels.
         readout: The readout, in float64.
         scale: Scale of each head, eV, (n_heads, 1).
         form: Linear form of the features.
-        layouts: Layouts of the sources.
+        layouts: Layouts of the layer arrays.
         dtype: Dtype of the kernels.
     """
 
@@ -163,8 +165,9 @@ class FusedMLP:
         units = Layout({EVEN: first.shape[1]})
         self._first = FusedForm(library, form.then(Weights.from_matrices({EVEN: first})), layouts, units, dtype)
         self._activation, self._activation_vjp = readout.activation, ACTIVATION_VJPS[readout.activation]
-        self._gain, self._shape = readout.gain, readout.last.shape  # (heads, units)
+        self._gain, self._shape = readout.gain, readout.last.shape  # shape: (heads, units)
         norm, n_heads = readout.last.numel() ** -0.5, len(scale)
+        # 1 if the head (row) uses the units of a group (column); one group for each head, or one for all heads
         uses_units = torch.eye(n_heads).to(scale) if len(readout.last) > 1 else torch.ones_like(scale)
         last = uses_units[:, :, None] * readout.last.detach() * norm * scale[:, :, None]
         self._last = last.flatten(1)  # (n_heads, all units); zero for units of other heads
@@ -175,11 +178,11 @@ class FusedMLP:
             self._middle, self._bias = (matrix.to(dtype), bias.to(dtype)), readout.last_bias.detach() * scale[:, 0]
 
     def __call__(
-        self, evaluation: Evaluation, sources: Sequence[Tensor], head: Tensor | None
+        self, evaluation: Evaluation, layer_arrays: Sequence[Tensor], head: Tensor | None
     ) -> tuple[Tensor, Callable[[Gradients], None]]:
         """Compute energies and prepare gradients, see ``FusedReadouts.__call__``."""
         last = self._last if head is None else self._last.index_select(0, head)  # (1 or n_atoms, all units)
-        first = self._first(evaluation, sources).view(evaluation.kernel_graph.n_atoms, -1)
+        first = self._first(evaluation, layer_arrays).view(evaluation.kernel_graph.n_atoms, -1)
         units = first if self._middle is None else self._apply_middle_layer(first, *self._middle)
         energy = (self._activate(units).double() * last).sum(1)
         if self._bias is not None:

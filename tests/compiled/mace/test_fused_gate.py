@@ -11,9 +11,9 @@ from atomgraph.nn.equivariant.gate import Gate
 def test_values_and_gradients_are_the_gates(irreps):
     gate = Gate(irreps, scalar_gain=1.3)
     fused, random = FusedGate(gate), torch.Generator().manual_seed(0)
-    x = torch.randn(5 * fused.before.width, dtype=torch.float64, generator=random).requires_grad_()
-    blocks = gate(fused.before.blocks(x))
-    expected = torch.cat([blocks[irrep].flatten() for irrep in fused.after.channels])
+    x = torch.randn(5 * fused.input_layout.width, dtype=torch.float64, generator=random).requires_grad_()
+    blocks = gate(fused.input_layout.blocks(x))
+    expected = torch.cat([blocks[irrep].flatten() for irrep in fused.output_layout.channels])
     grad = torch.randn(len(expected), dtype=torch.float64, generator=random)
     y, vjp = fused(x.detach())
     torch.testing.assert_close(y, expected.detach(), atol=1e-14, rtol=1e-14)
