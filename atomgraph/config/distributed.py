@@ -38,7 +38,7 @@ def is_first_process() -> bool:
 
 
 def apply_torchrun(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration with ``fit.devices`` and ``fit.num_nodes`` of torchrun, where the configuration has no value.
+    """Return the configuration with ``fit.devices`` and ``fit.num_nodes`` of torchrun, if the configuration has no values.
 
     Args:
         content: The configuration, as plain values.
@@ -70,7 +70,7 @@ def _check_number_of_tasks(content: Mapping[str, Any], fit: Any) -> None:
     if n_tasks == 1 or not isinstance(fit, Mapping):
         return
     in_slurm = launcher == SLURM
-    # Advice without its closing bracket, because each message adds to it.
+    # The closing bracket of this advice is in the messages, because each message adds to the text in brackets.
     one_task = "one task (--ntasks=1" if in_slurm else "one process (without the launcher"
     method = content.get("method")
     kind = method.get("kind") if isinstance(method, Mapping) else fit.get("kind", "gradient")

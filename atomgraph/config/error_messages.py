@@ -29,7 +29,7 @@ EXPECTED_VALUES = {
 
 
 def config_error(error: ValidationError, schema: type[BaseModel], content: Any) -> ConfigError:
-    """Return the error to correct first. Unknown keys precede missing keys: a misspelt key is often the cause of both.
+    """Return the error to correct first. Unknown keys precede missing keys, because a misspelt key often causes both errors.
 
     Args:
         error: The error of pydantic.
@@ -53,7 +53,7 @@ def config_error(error: ValidationError, schema: type[BaseModel], content: Any) 
 
 
 def _message(location: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseModel], content: Any) -> str:
-    """Return the message for all errors at a location."""
+    """Return the message for all errors at a location; other arguments as in ``config_error``."""
     key_path = ".".join(str(key) for key in location) or "the configuration"
     kinds = {detail["type"] for detail in details}
     detail = details[0]
@@ -135,7 +135,7 @@ def _location(pydantic_location: tuple[Any, ...], content: Any, error_type: str)
 
 
 def _keys(annotation: Any, location: tuple[Any, ...], content: Any) -> Iterator[str]:
-    """Yield the keys that a schema allows at a location; if sections differ by ``kind``, those of the kind in the content."""
+    """Yield the keys that a schema allows at a location; in a section with a ``kind``, only the keys of this kind."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         kind = content.get("kind") if isinstance(content, dict) else None
         if kind and single_kind(annotation) not in ("", kind):

@@ -13,14 +13,14 @@ from atomgraph.models.energy import EnergyModel
 from atomgraph.models.parameter_groups import parameter_groups, parameters_in
 from atomgraph.old_names import old_names_of
 
-LEARNING_RATES = {"full": 1e-4, "frozen": 1e-4, "lora": 1e-3}  # by kind of method
-WARM_UP_FRACTION = 0.05  # of the epochs
-AVERAGED_FRACTION = 0.05  # of the steps, over which weights are averaged
-MIN_DECAY, MAX_DECAY = 0.9, 0.9999
+LEARNING_RATES = {"full": 1e-4, "frozen": 1e-4, "lora": 1e-3}  # peak learning rate by kind of method
+WARM_UP_FRACTION = 0.05  # fraction of the epochs with increasing learning rate
+AVERAGED_FRACTION = 0.05  # fraction of the steps over which weights are averaged
+MIN_DECAY, MAX_DECAY = 0.9, 0.9999  # limits of the decay factor of the average
 
 
 def resolve_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Gradient, list[str]]:
-    """Return the section ``fit`` with values for null, and a line of text for each chosen value.
+    """Return the section ``fit`` with a chosen value for each null, and a line of text for each chosen value.
 
     Args:
         config: The configuration.
@@ -28,21 +28,21 @@ def resolve_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Gradi
         dtype: Dtype of the starting potential, ``float32`` or ``float64``.
     """
     fit, lines = config.fit, []
-    plain = fit.model_dump()
+    plain_fit = fit.model_dump()
     if fit.optimizer.lr is None:
-        plain["optimizer"]["lr"] = LEARNING_RATES[config.method.kind]
+        plain_fit["optimizer"]["lr"] = LEARNING_RATES[config.method.kind]
         lines.append(f"learning rate {LEARNING_RATES[config.method.kind]:g} for {config.method.kind}")
     if fit.schedule is None:
         warm_up = WARM_UP_FRACTION * fit.max_epochs
-        plain["schedule"] = [{"kind": "warmup", "epochs": warm_up}, {"kind": "cosine"}]
+        plain_fit["schedule"] = [{"kind": "warmup", "epochs": warm_up}, {"kind": "cosine"}]
         lines.append(f"{warm_up:g} {'epoch' if warm_up == 1 else 'epochs'} of warm-up, then cosine")
     if fit.ema is None:
-        plain["ema"] = ema_decay(n_steps)
-        lines.append(f"average of weights with decay {plain['ema']:.4g} for {format_count(n_steps, 'step')}")
-    plain["ema"] = plain["ema"] or None
+        plain_fit["ema"] = ema_decay(n_steps)
+        lines.append(f"average of weights with decay {plain_fit['ema']:.4g} for {format_count(n_steps, 'step')}")
+    plain_fit["ema"] = plain_fit["ema"] or None
     if fit.precision is None:
-        plain["precision"] = "64-true" if dtype == "float64" else "32-true"
-    return Gradient.model_validate(plain), lines
+        plain_fit["precision"] = "64-true" if dtype == "float64" else "32-true"
+    return Gradient.model_validate(plain_fit), lines
 
 
 def ema_decay(n_steps: int) -> float:
@@ -52,9 +52,9 @@ def ema_decay(n_steps: int) -> float:
 
 def to_schema(fit: Gradient) -> FinetuneGradient:
     """Return the resolved fit in the form of the section ``fit`` of a fine-tuning configuration."""
-    plain = fit.model_dump()
-    plain["ema"] = plain["ema"] or 0.0
-    return FinetuneGradient.model_validate(plain)
+    plain_fit = fit.model_dump()
+    plain_fit["ema"] = plain_fit["ema"] or 0.0
+    return FinetuneGradient.model_validate(plain_fit)
 
 
 def parameter_lr_factors(lr_factors: Mapping[str, float], model: EnergyModel) -> dict[str, float]:
@@ -79,9 +79,9 @@ def parameter_lr_factors(lr_factors: Mapping[str, float], model: EnergyModel) ->
                 "lr_factors: decay cannot be combined with other names, but there are "
                 f"{', '.join(set(lr_factors) - {'decay'})}"
             )
-        weights = parameter_groups(model)
-        max_depth = max(weight.depth for weight in weights.values())
-        return {name: lr_factors["decay"] ** (max_depth - weight.depth) for name, weight in weights.items()}
+        groups = parameter_groups(model)
+        max_depth = max(group.depth for group in groups.values())
+        return {name: lr_factors["decay"] ** (max_depth - group.depth) for name, group in groups.items()}
     factors: dict[str, float] = {}
     try:
         for group, names in parameters_in(model, lr_factors).items():

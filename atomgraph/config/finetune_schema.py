@@ -127,7 +127,7 @@ class GaussNewton(LinearMethod):
 
 
 class ReplaySection(Section):
-    """Earlier training data of the potential, which train a separate head so that they are not forgotten."""
+    """Earlier training data of the potential, which train a separate head so that the potential does not forget them."""
 
     data: Files = Field(description="A file, a file pattern, or a list of both.")
     head: str | None = Field(

@@ -25,12 +25,12 @@ def unknown_key_hint(
 ) -> str:
     """Return a hint for an unknown key, such as ``'; here that is fit.max_epochs'``; empty if there is no hint.
 
-    Words of other programs are looked up first, then spelling errors, then equal keys of other sections, which can have
+    Words of other programs are looked up first, then spelling errors, then the same key in other sections, where it can have
     another meaning.
 
     Args:
         word: The unknown key.
-        schema: Schema of the whole configuration, for equal keys in other sections; None: search words of other programs only.
+        schema: Schema of the whole configuration, for the same key in other sections; None: use words of other programs only.
         location: Keys and indices that lead to the unknown key, with the unknown key as last entry.
         content: The whole configuration, as plain values.
         valid_keys: Valid keys of the section.

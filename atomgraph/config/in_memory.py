@@ -13,13 +13,13 @@ from atomgraph.config.section import Section
 from atomgraph.errors import DataError
 from atomgraph.old_names import old_names_of
 
-FOLDER = "structures"  # in the run folder, for files of these structures
+FOLDER = "structures"  # subfolder of the run folder, for files of these structures
 STRUCTURE_KEYS = {  # section: keys whose values can be structures
     "data": ("train", "valid", "test"),
     "replay": ("data",),
     "card": ("probe",),
 }
-StructuresBySection = dict[str, dict[str, list[ase.Atoms]]]
+StructuresBySection = dict[str, dict[str, list[ase.Atoms]]]  # by section, then by key
 
 
 def extract_structures(content: Mapping[str, Any]) -> tuple[dict[str, Any], StructuresBySection]:

@@ -21,7 +21,7 @@ def migrate_text(text: str, *, plain: bool = False) -> tuple[str, list[Replaceme
 
     Args:
         text: The configuration, as YAML.
-        plain: Return plain YAML, without comments.
+        plain: Return YAML in standard format, without comments.
 
     Raises:
         ConfigError: If the text is not a configuration, if a key is given under both names, or if the new text would have
@@ -58,8 +58,8 @@ def _replace_in_text(text: str, replacements: Sequence[Replacement]) -> str:
     for location, key, value in _spans(yaml.compose(text, Loader), ()):
         keys[location], values[location] = key, value
     spans = {(values if r.is_value else keys).get(r.location): r.new for r in replacements}
-    for span, new in sorted(((span, new) for span, new in spans.items() if span is not None), reverse=True):
-        text = text[: span[0]] + new + text[span[1] :]
+    for span, name in sorted(((span, name) for span, name in spans.items() if span is not None), reverse=True):
+        text = text[: span[0]] + name + text[span[1] :]
     return text
 
 

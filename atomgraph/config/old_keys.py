@@ -14,7 +14,7 @@ from atomgraph.old_name_table import ARGUMENTS, KEYS, VALUES
 from atomgraph.old_names import current_arguments, current_path, reading_old_file, warn_old_name
 
 PART_SECTIONS = ("model", "baseline")  # sections with parts; their keys are constructor arguments
-METHODS = ("compare", "methods")  # path of the section whose entries are changes of a whole configuration
+METHODS = ("compare", "methods")  # path of the section; each entry (a method) contains changes of a whole configuration
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _get_entry(parent: Any, key: str) -> Any:
 
 
 def _append_section(sections: tuple[str, ...], key: str) -> tuple[str, ...]:
-    """Return the sections around the entries of a key; inside ``compare.methods`` they start at the method."""
+    """Return the sections around the entries of a key; inside a method of ``compare.methods``, counted from the method."""
     if sections == METHODS:
         return ()
     return sections if key.isdigit() else (*sections, key)

@@ -102,14 +102,14 @@ def parse(text: str) -> Any:
     try:
         return safe_yaml.load(text.encode("utf-8", "surrogatepass"), Loader)
     except YamlBoundError as error:
-        raise ConfigError(f"not a configuration: it {error}") from None
+        raise ConfigError(f"not a configuration: the text {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
         raise ConfigError(f"{line}not YAML: {problem}") from None
     except RecursionError:
-        raise ConfigError("not a configuration: it is nested too deeply") from None
+        raise ConfigError("not a configuration: the text is nested too deeply") from None
 
 
 def apply_options(content: dict[str, Any], options: Iterable[str]) -> dict[str, Any]:

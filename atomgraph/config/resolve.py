@@ -71,7 +71,14 @@ def read_finetune_config(
 def read_content(source: BaseModel | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """Return the plain values of a configuration, with ``key.sub=value`` options and the devices of torchrun applied.
 
-    Keys have their current names. Elements are chemical symbols, even if given as atomic numbers or as a text.
+    Keys have their current names. Elements are chemical symbols, even if the configuration has atomic numbers or a text.
+
+    Args:
+        source: A mapping, the path of a YAML file, or a validated configuration.
+        overrides: The options, which replace values.
+
+    Raises:
+        ConfigError: If the source is not a configuration, or an option cannot be applied.
     """
     if isinstance(source, BaseModel):
         source = restore_structures(source, source.model_dump())
@@ -112,17 +119,19 @@ PATH_KEYS = {  # section: keys with paths
 
 def make_paths_absolute(config: Schema) -> Schema:
     """Return the configuration with absolute paths, so that it is valid in every working folder."""
-    plain = config.model_dump()
+    plain_config = config.model_dump()
     for section, keys in PATH_KEYS.items():
-        for key in keys if plain.get(section) else ():
-            value = plain[section][key]
+        for key in keys if plain_config.get(section) else ():
+            value = plain_config[section][key]
             if isinstance(value, str):
-                plain[section][key] = str(Path(value).absolute())
+                plain_config[section][key] = str(Path(value).absolute())
             elif isinstance(value, list):
-                plain[section][key] = [str(Path(file).absolute()) for file in value]
-    if "start" in plain and Path(plain["start"]["model"]).expanduser().exists():  # otherwise the name of a public model
-        plain["start"]["model"] = str(Path(plain["start"]["model"]).expanduser().absolute())
-    return type(config).model_validate(plain)
+                plain_config[section][key] = [str(Path(file).absolute()) for file in value]
+    if (
+        "start" in plain_config and Path(plain_config["start"]["model"]).expanduser().exists()
+    ):  # otherwise the name of a public model
+        plain_config["start"]["model"] = str(Path(plain_config["start"]["model"]).expanduser().absolute())
+    return type(config).model_validate(plain_config)
 
 
 def check_gradient_section(fit: Gradient) -> None:
@@ -146,7 +155,7 @@ def _set_kind_of_fit(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _set_closed_form_scale(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content with ``baseline.scale: none`` as default of fits in closed form; weights then have units of eV."""
+    """Return the content with ``baseline.scale: none`` as default of fits in closed form; weights then have the unit eV."""
     fit, baseline = content.get("fit"), content.get("baseline", {})
     if not isinstance(fit, Mapping) or fit["kind"] == "gradient" or not isinstance(baseline, Mapping):
         return content

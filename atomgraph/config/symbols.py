@@ -11,8 +11,8 @@ from atomgraph.errors import ConfigError
 from atomgraph.old_name_table import ARGUMENTS
 from atomgraph.old_names import old_names_of
 
-_NAMES = ("radii", "weights", "chem", "inner", "channels", "per_element")
-#: Arguments of parts that can be mappings by element: ``_NAMES``, and the current name of each that was renamed.
+_NAMES = ("radii", "weights", "chem", "inner", "channels", "per_element")  # some are names of the last release
+#: Arguments of parts that can be mappings by element: ``_NAMES``, and the current names of renamed arguments.
 BY_ELEMENT = {*_NAMES, *(table[name] for table in ARGUMENTS.values() for name in _NAMES if name in table)}
 
 

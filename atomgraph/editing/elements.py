@@ -58,7 +58,7 @@ def add_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
 
 
 def restart_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
-    """Return a new potential in which the weights of some elements are replaced by the weights of others. E0 are kept.
+    """Return a new potential in which the weights of some elements are replaced by those of other elements. E0 are kept.
 
     This helps for an element with few training environments, if the potential describes a similar element well.
 
@@ -87,9 +87,9 @@ def _edit_elements(
     Args:
         potential: The potential before the edit.
         names: Chemical symbols of the new potential.
-        rows: For each of these elements, the element of the old potential whose weights are copied, as index.
+        rows: For each of these elements, the index of the old element whose weights are copied.
         note: Description of the edit, for the metadata.
-        e0_rows: The same for E0; None: equal to ``rows``.
+        e0_rows: For each of these elements, the index of the old element whose E0 is copied; None: ``rows``.
     """
     model = potential.model
     edit = ElementEdit(list(model.elements), names, rows)

@@ -1,4 +1,4 @@
-"""Keep some heads of a potential, or add a head as a copy of another one."""
+"""Keep some heads of a potential, or add a head as a copy of an existing head."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add_head(potential: Potential, name: str, like: str | None = None) -> Potent
 
 
 def _edit_heads(potential: Potential, names: list[str], rows: list[int], note: str) -> Potential:
-    """Build a potential with the heads ``names`` and the weights of the old heads in these rows."""
+    """Build a potential with the heads ``names``; ``rows``: index of the old head whose weights each head gets."""
     model = potential.model
     state = model.state_dict()
     result = {f"baseline.{name}": state[f"baseline.{name}"][rows] for name in ("e0", "scale", "shift")}

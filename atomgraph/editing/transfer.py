@@ -36,7 +36,7 @@ def find_indices(names: Sequence[str], all_names: Sequence[str], kind: str) -> l
 
 
 def keep_random_state(function: Callable[..., T], *args: object, **kwargs: object) -> T:
-    """Call a function and restore torch's random state afterwards. Random weights of a new model are overwritten anyway."""
+    """Call a function and restore torch's random state afterwards. Edits overwrite the random weights of a new model."""
     with torch.random.fork_rng(devices=[]):
         return function(*args, **kwargs)
 

@@ -30,7 +30,7 @@ class LoRAPotential(torch.nn.Module):
     Args:
         potential: Potential whose parts describe their linear maps. Its weights do not change.
         rank: Rank r.
-        alpha: Scale α; the rank if None.
+        alpha: Scale α; None: the rank.
         skip_connections: Also adapt the maps of skip connections, which have one matrix for each element.
         products: Also adapt the weights of products, as matrices of paths by channels.
 
@@ -56,7 +56,10 @@ class LoRAPotential(torch.nn.Module):
         self.scaling = 0.0 if rank == 0 else (rank if alpha is None else alpha) / rank
         parameters = dict(potential.model.named_parameters())
         potential.requires_grad_(False)
-        self.first, self.second = torch.nn.ParameterDict(), torch.nn.ParameterDict()
+        self.first, self.second = (
+            torch.nn.ParameterDict(),
+            torch.nn.ParameterDict(),
+        )  # A and B of each adapted parameter
         self._shapes = shapes
         for name, shape in shapes.items():
             *leading, n_in, n_out = shape
@@ -114,15 +117,16 @@ def lora_shapes(
         WiringError: If a part has weights that it does not describe.
     """
     maps = linear_maps(model)
-    weights = parameter_groups(model)
-    has_feature_map = any(weights[name].group in ("radial", "product") for name in maps if name in weights)
+    groups = parameter_groups(model)
+    has_feature_map = any(groups[name].group in ("radial", "product") for name in maps if name in groups)
     if not has_feature_map and not any(isinstance(part, MessageLayer) for part in model.modules()):
         raise ConfigError(
             f"method.kind: lora changes the linear maps between features, but this {type(model).__name__} has none; MACE and "
             f"GCN have such maps. Fine-tune this model with full, frozen or last_layer"
         )
+    # Option of the maps that are adapted; maps without an option are always adapted.
     options = {None, *(["skips"] if skip_connections else []), *(["products"] if products else [])}
-    return {name: maps[name].shape for name in maps if maps[name].option in options and name in weights}
+    return {name: maps[name].shape for name in maps if maps[name].option in options and name in groups}
 
 
 def _key(name: str) -> str:

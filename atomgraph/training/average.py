@@ -28,8 +28,8 @@ class WeightAverage(pl.Callback):
     def __init__(self, decay: float = 0.999):
         if not 0 <= decay < 1:
             raise ConfigError(f"fit.ema should be at least 0 and below 1, but is {decay}")
-        self.decay, self.steps = decay, 0  # optimiser steps so far
-        self.average: dict[str, Tensor] = {}
+        self.decay, self.steps = decay, 0  # steps: number of finished optimiser steps
+        self.average: dict[str, Tensor] = {}  # by name of the trainable parameter; empty before training
 
     def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         if not self.average:

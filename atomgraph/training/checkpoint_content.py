@@ -15,6 +15,7 @@ from atomgraph.formats.finite_check import check_finite
 from atomgraph.old_names import old_names_of
 from atomgraph.training.checkpoint_file import recovery_advice
 
+#: Entries of a checkpoint, and their types.
 ENTRIES: dict[str, type] = {
     "state_dict": dict,
     "callbacks": dict,
@@ -84,7 +85,7 @@ def check_resumable(path: Path, checkpoint: Mapping[str, Any], trainer: pl.Train
         task: Task of the run.
 
     Raises:
-        FormatError: If an entry is missing or does not fit to the run.
+        FormatError: If an entry is missing, or its value does not have the type or shape of this run.
     """
     check_entries(path, checkpoint)
     check_weights(path, checkpoint["state_dict"], task.state_dict())
@@ -103,7 +104,7 @@ def check_resumable(path: Path, checkpoint: Mapping[str, Any], trainer: pl.Train
 def first_difference(expected: Any, saved: Any, name: str) -> str:
     """Return the dotted name of the first value that is missing in ``saved`` or has another type than in ``expected``.
 
-    Values themselves may differ, and mappings may have further keys. Lists of mappings are compared item by item.
+    The values may differ, and mappings in ``saved`` may have further keys. Lists of mappings are compared item by item.
 
     Args:
         expected: State with the expected keys and types.

@@ -46,9 +46,9 @@ class Checkpoints(Checkpoint):
     ):
         self.folder, self.monitor, self.patience = Path(folder), monitor, patience
         self.identity = dict(identity or {})
-        self.best, self.best_epoch = math.inf, 0
+        self.best, self.best_epoch = math.inf, 0  # lowest monitored metric and its epoch, counted from 1; 0: none yet
         self.waited = 0  # number of validations since the last improvement
-        self._random: dict[str, Any] | None = None
+        self._random: dict[str, Any] | None = None  # random state of the loaded checkpoint; None: a new run
         self.has_begun = False  # whether the checkpoint was loaded completely and training started
 
     @property

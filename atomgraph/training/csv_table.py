@@ -13,7 +13,7 @@ from atomgraph.errors import FormatError
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows atomically.
+    """Write rows to a file, atomically.
 
     Args:
         path: Path of the file.

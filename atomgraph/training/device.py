@@ -14,7 +14,7 @@ def choose_device(accelerator: str, devices: Any) -> torch.device:
 
     Args:
         accelerator: Accelerator in the sense of Lightning, such as ``auto``, ``cpu`` or ``gpu``.
-        devices: Number of devices, or a list of their indices.
+        devices: Number of devices, or a list of their indices. The first index of a list is used; otherwise index 0.
     """
     if accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available():
         index = devices[0] if isinstance(devices, list) and devices else 0

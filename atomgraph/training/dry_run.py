@@ -25,7 +25,7 @@ class DryRun:
         n_atoms: Number of atoms in the batch.
         n_edges: Number of edges in the batch.
         seconds: Time of the step, s.
-        peak_bytes: Peak memory of the GPU, or of the whole process on a CPU, bytes.
+        peak_bytes: Peak memory, bytes: of the GPU, or of the whole process if the step ran on a CPU.
         on_gpu: Whether the step ran on a GPU.
     """
 

@@ -16,7 +16,7 @@ from atomgraph.old_names import OldAttribute
 from atomgraph.progress import duration
 from atomgraph.training.error_sums import format_error
 
-LINES = 20  # approximate number of permanent lines per run
+LINES = 20  # approximate number of lines that a run prints
 REFRESH = 0.2  # shortest time between two updates of the bar, s
 
 
@@ -24,19 +24,19 @@ class TrainingProgress(pl.Callback):
     """Prints a line for about 20 epochs of a run, and on a terminal a progress bar below.
 
     Args:
-        console: Console for the output; standard output if None.
+        console: Console for the output; None: standard output.
     """
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
         self._live: Live | None = None
         self._start_time = self._refresh_time = 0.0
-        self._structures = self._first_epoch = 0
+        self._n_structures = self._first_epoch = 0
         self._errors = ""
 
     def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         self._start_time = time.perf_counter()
-        self._structures, self._first_epoch = 0, trainer.current_epoch
+        self._n_structures, self._first_epoch = 0, trainer.current_epoch
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
         self._live = Live(console=self.console, transient=True, refresh_per_second=5)
@@ -45,7 +45,7 @@ class TrainingProgress(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._structures += batch.n_graphs * trainer.world_size
+        self._n_structures += batch.n_graphs * trainer.world_size
         time_now = time.perf_counter()
         if self._live is None or time_now - self._refresh_time < REFRESH:
             return
@@ -72,14 +72,14 @@ class TrainingProgress(pl.Callback):
             self.print_line("  ".join(part for part in parts if part))
 
     def print_line(self, line: str) -> None:
-        """Print a permanent line."""
+        """Print a line above the progress bar."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     say = OldAttribute("print_line")
 
     def _speed(self) -> str:
         """Return the training speed as text."""
-        return f"{self._structures / max(time.perf_counter() - self._start_time, 1e-9):.0f} structures/s"
+        return f"{self._n_structures / max(time.perf_counter() - self._start_time, 1e-9):.0f} structures/s"
 
     def _remaining_time(self, trainer: pl.Trainer, n_done: float) -> str:
         """Return the remaining time as text, from the number of finished epochs; empty after the last epoch."""

@@ -34,7 +34,7 @@ def has_validation(trainer: pl.Trainer) -> bool:
 
 
 class ErrorSums:
-    """Sums for each term of the loss: |x|, x² and loss, with the errors x of all labels, and the number of labelled rows.
+    """Sums of |x|, of x² and of the loss over all errors x, and the number of labelled rows, for each term of the loss.
 
     Args:
         terms: Terms of the loss.
@@ -42,20 +42,20 @@ class ErrorSums:
 
     def __init__(self, terms: Sequence[Term]):
         self.terms = list(terms)
-        self.sums: Tensor | None = None  # (n_terms, 4)
+        self.sums: Tensor | None = None  # (n_terms, 4): sums of |x|, of x² and of the loss, number of labelled rows
 
     def add(self, result: dict[str, Tensor], graph: AtomicGraph) -> None:
         """Add the errors of a batch.
 
         Args:
-            result: Predictions of the batch, by quantity.
+            result: Predictions of the batch, by name of the quantity.
             graph: Batch with labels.
         """
         rows = []
         for term in self.terms:
-            entries, labelled, weight = label_errors(term.property, result, graph)
-            components = entries[:, VOIGT] if QUANTITIES[term.property].symmetric else entries  # as in error tables
-            loss = term.sum_loss(entries, weight)
+            errors, labelled, weight = label_errors(term.property, result, graph)
+            components = errors[:, VOIGT] if QUANTITIES[term.property].symmetric else errors  # as in error tables
+            loss = term.sum_loss(errors, weight)
             rows.append(torch.stack([components.abs().sum(), components.square().sum(), loss, labelled.sum().to(loss)]))
         self.add_sums(torch.stack(rows).detach())
 

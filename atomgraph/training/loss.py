@@ -59,9 +59,9 @@ class Term:
         property: Quantity, a name in ``QUANTITIES``: ``energy`` (per atom, eV), ``forces`` (components, eV/Å), ``stress``
             (components, eV/Å³).
         loss: Loss function ℓ(x): ``mse`` (x²), ``mae`` (:math:`|x|`), or ``huber`` (x²/2 up to ``delta``, above
-            :math:`\delta(|x| - \delta/2)`); if empty, that of the quantity.
+            :math:`\delta(|x| - \delta/2)`); if empty, the loss function of the quantity.
         weight: Weight w, a number or a ``Ramp`` over epochs.
-        metric: Error metric printed during training, ``mae`` or ``rmse``; if empty, that of the quantity.
+        metric: Error metric printed during training, ``mae`` or ``rmse``; if empty, the metric of the quantity.
         delta: Error at which the Huber loss changes from quadratic to linear, in the unit of the quantity.
     """
 
@@ -118,7 +118,7 @@ def label_errors(name: str, result: dict[str, Tensor], graph: AtomicGraph) -> tu
 
     Args:
         name: Name in ``QUANTITIES``.
-        result: Predictions, by quantity.
+        result: Predictions, by name of the quantity.
         graph: Structure or batch with labels.
 
     Returns:

@@ -33,9 +33,9 @@ def make_optimizer(
     Args:
         module: Module with the parameters.
         kind: Name of the optimiser, such as ``Adam`` or ``AdamW``.
-        lr: Peak learning rate.
+        lr: Peak learning rate, dimensionless.
         weight_decay: Weight decay of matrices; biases and single numbers have none.
-        lr_factors: Factors on the learning rate, by parameter name; 1 for other parameters.
+        lr_factors: Factors on the learning rate, by parameter name; other parameters have the factor 1. None: no factors.
         options: Further arguments of the optimiser.
 
     Raises:

@@ -31,10 +31,10 @@ class Phase:
 
     Attributes:
         kind: Name in the list above.
-        epochs: Number of epochs; None for all remaining epochs, in the last phase only.
+        epochs: Number of epochs of the phase; None: all remaining epochs (last phase only).
         start: Factor at the start of ``warmup``.
         final: Factor at the end of ``linear``, ``cosine`` and ``exponential``; smallest factor of ``plateau``.
-        factor: Factor of each reduction in ``plateau``.
+        factor: Factor on the learning rate at each reduction in ``plateau``.
         patience: Number of validations without improvement in ``plateau``.
         threshold: Smallest relative decrease of the validation loss that counts as improvement in ``plateau``.
     """
@@ -58,7 +58,7 @@ class Phase:
             )
 
     def factor_at(self, progress: float) -> float:
-        """Return the factor for s between 0 and 1; 1 for ``plateau``, because ``LearningRate`` counts its reductions."""
+        """Return the factor for s = ``progress``, from 0 to 1; 1 for ``plateau``, as ``LearningRate`` counts reductions."""
         if self.kind == "warmup":
             return self.start + (1.0 - self.start) * progress
         if self.kind == "linear":
@@ -93,7 +93,7 @@ class LearningRate(pl.Callback):
         self.max_epochs = max_epochs
         self.best = math.inf  # lowest validation loss in a plateau phase
         self.waited, self.drops = 0, 0  # validations since the lowest loss, reductions so far
-        self._base_rates: list[float] | None = None
+        self._base_rates: list[float] | None = None  # peak learning rates of the parameter groups
 
     def factor(self, epochs: float) -> float:
         """Return the factor on the peak learning rate after a number of epochs, which may be fractional."""

@@ -36,10 +36,11 @@ class PotentialTask(pl.LightningModule):
     Args:
         potential: Potential to train, or a ``LoRAPotential``.
         terms: Terms of the loss, at most one per quantity. Terms with a weight of zero are removed.
-        optimizer: Arguments of ``make_optimizer``.
-        head_weights: Positive weight of each head, or None. With weights, the labels of each head are averaged separately,
-            :math:`L = \sum_h \omega_h \sum_t w_t \frac{1}{N_{ht}} \sum_{labels\ of\ h} \omega\,\ell_t`. The contribution of a
-            head is then independent of the numbers of structures of other heads. ``window_counts`` are (n_heads, 3).
+        optimizer: Arguments of ``make_optimizer``; None: its defaults.
+        head_weights: Positive weight of each head; None: all labels are averaged together. With weights, the labels of each
+            head are averaged separately,
+            :math:`L = \sum_h \omega_h \sum_t w_t \frac{1}{N_{ht}} \sum_{labels\ of\ h} \omega\,\ell_t`. The contribution
+            of a head is then independent of the numbers of structures of other heads. ``window_counts`` are (n_heads, 3).
 
     Raises:
         ConfigError: If there is no term, or there are two terms of one quantity.
@@ -81,7 +82,7 @@ class PotentialTask(pl.LightningModule):
 
         Args:
             graph: Batch.
-            epoch: Number of the epoch, for weights of terms that depend on the epoch.
+            epoch: Index of the epoch, from 0, for weights of terms that depend on the epoch.
             window_counts: Numbers of labels in the step: energies, force components, stress components; (3,), or
                 (n_heads, 3) with head weights.
             n_batches: Number of batches in the step.
@@ -92,10 +93,10 @@ class PotentialTask(pl.LightningModule):
             errors, _, weight = label_errors(term.property, result, graph)
             count = window_counts[..., column_index(term.property)].clamp(min=1)
             if self.head_weights is not None:
-                weight_per_label = (self.head_weights / count)[graph.head]  # (n_graphs,)
+                head_factor = (self.head_weights / count)[graph.head]  # (n_graphs,)
                 per_atom = QUANTITIES[term.property].per == "atom"
-                weight = weight * (weight_per_label[graph.graph_of_atom] if per_atom else weight_per_label)
-                count = torch.ones_like(count[0])
+                weight = weight * (head_factor[graph.graph_of_atom] if per_atom else head_factor)
+                count = torch.ones_like(count[0])  # head_factor already contains 1 / count
             total = total + term.weight_in(epoch) * term.sum_loss(errors, weight) / count
         return total * n_batches
 
@@ -164,7 +165,7 @@ def window_counts(graph: AtomicGraph, n_heads: int | None = None) -> Tensor:
 
     Args:
         graph: Batch.
-        n_heads: Number of heads for separate counts; None for one count.
+        n_heads: Number of heads, if labels are counted by head; None: one count for all heads.
 
     Returns:
         Numbers of labels, (3,) or (n_heads, 3), float64.

@@ -56,10 +56,10 @@ def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, 
         trainer: Trainer from ``make_trainer``.
         task: Task to train.
         data: Data of the training and validation parts.
-        resume: Checkpoint from which to resume, or None.
+        resume: Checkpoint from which to resume; None: a new run.
 
     Raises:
-        KeyboardInterrupt: If the user presses Ctrl-C, or the process gets SIGTERM; the trainer is shut down before.
+        KeyboardInterrupt: If the user presses Ctrl-C, or the process gets SIGTERM. The trainer is shut down first.
         TrainingError: If the loss is not finite.
         FormatError: If the run cannot be resumed from the checkpoint.
     """
@@ -83,9 +83,8 @@ def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, 
             ) from error
         finally:
             if handler is not None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-                signal.signal(
-                    signal.SIGINT, handler
-                )  # Lightning ignores Ctrl-C during its shutdown and does not undo this
+                # Lightning ignores Ctrl-C during its shutdown and does not restore the handler
+                signal.signal(signal.SIGINT, handler)
 
 
 def _has_begun(trainer: pl.Trainer) -> bool:
