@@ -1,7 +1,7 @@
 """atomgraph: graph neural networks for atomistic graphs.
 
-Edges are encoded, a featurizer describes each atom, layers pass messages, readouts give energies, and forces are the
-negative gradient of their sum.
+Edges are encoded, a featurizer describes each atom, layers pass messages, and readouts compute energies. Forces are the
+negative gradient of the sum of these energies.
 """
 
 from importlib import import_module
@@ -36,7 +36,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_PACKAGES = {
+_PACKAGES = {  # public name: package or module that defines it
     "AtomicGraph": "graph",
     "Calculator": "calculators",
     "compile": "compiled",

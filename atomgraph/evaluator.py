@@ -1,4 +1,4 @@
-"""Evaluator: the protocol of objects that compute energies, forces and stresses, and batched evaluation with it."""
+"""Evaluator: the protocol of objects that compute energies, forces and stresses, and functions for evaluation in batches."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ EDGES_PER_ATOM = 8  # a batch has at most budget / EDGES_PER_ATOM atoms, because
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Computes energies, forces and stresses of graphs: a potential, a compiled potential, a committee, a foreign calculator.
+    """Computes energies, forces and stresses of graphs: a potential, a compiled potential, a committee, another program.
 
     Attributes:
         elements: Chemical symbols of the elements that can be evaluated.
         cutoff: Cutoff radius, Å. Graphs need all edges up to this length.
         heads: Names of the heads; there is at least one.
-        head: The head for graphs that choose none. None if there are several heads and none was chosen.
+        head: The head for graphs without a head. None if there are several heads and none was chosen.
         device: The device on which graphs are evaluated.
     """
 
@@ -104,7 +104,7 @@ def iter_predict_graphs(
         graphs: Graphs, in any iterable; generators are read lazily.
         forces: Whether forces are computed.
         stress: Whether stresses are computed.
-        edge_budget: Largest number of edges in a batch; chosen by the device if None. A batch contains at most an eighth of
+        edge_budget: Largest number of edges in a batch; None: depends on the device. A batch contains at most an eighth of
             this number of atoms. A larger structure is evaluated alone.
 
     Yields:

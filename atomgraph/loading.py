@@ -38,10 +38,10 @@ def load(
             once (``atomgraph models`` lists the names).
         device: Device of the potential.
         dtype: Dtype of the weights; None: the dtype of the file.
-        head: Name of the head to use, for potentials with several heads. With None all heads are kept, and each structure
-            must choose one.
-        elements: Chemical symbols of the elements, for files that do not contain them.
-        units: Units of the file, such as ``"eV/Å"``, for files that do not contain them.
+        head: Name of the head to use, for potentials with several heads. None: all heads are kept, and each structure needs a
+            head.
+        elements: Chemical symbols of the elements, for files that do not contain them; None: the elements of the file.
+        units: Units of the file, such as ``"eV/Å"``, for files that do not contain them; None: the units of the file.
 
     Raises:
         FormatError: If the file cannot be read, or contradicts ``elements`` or ``units``.

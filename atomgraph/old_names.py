@@ -1,7 +1,7 @@
 """Old names: import paths, arguments and configuration keys of the last release, and their current names.
 
-``old_name_table.py`` lists everything that was renamed. Old names work for one release, with a warning that contains the
-current name. Files with old names are read without a warning.
+``old_name_table.py`` and the tables that it imports list everything that was renamed. Old names work for one release, with a
+warning that contains the current name. Files with old names are read without a warning.
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ class _OldModules(MetaPathFinder, Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        known = name.startswith("atomgraph.") and name.removeprefix("atomgraph.") in MODULES
-        return ModuleSpec(name, self, is_package=True) if known else None
+        is_old_name = name.startswith("atomgraph.") and name.removeprefix("atomgraph.") in MODULES
+        return ModuleSpec(name, self, is_package=True) if is_old_name else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return ModuleType(spec.name)

@@ -67,7 +67,7 @@ class Potential(StructurePredictor, torch.nn.Module):
 
     @property
     def head(self) -> str | None:
-        """The head for graphs that choose none. None if there are several heads and none was chosen."""
+        """The head for graphs without a head. None if there are several heads and none was chosen."""
         return self.heads[0] if self._head is None and len(self.heads) == 1 else self._head
 
     @head.setter
@@ -161,7 +161,7 @@ class Potential(StructurePredictor, torch.nn.Module):
         return result if keeps_graph else {name: value.detach() for name, value in result.items()}
 
     def with_head(self, graph: AtomicGraph) -> AtomicGraph:
-        """Return the graph with the potential's head for structures that choose none. The input graph is not changed."""
+        """Return the graph with the potential's head for structures without a head. The input graph is not changed."""
         if self.head is None or not bool((graph.head < 0).any()):
             return graph
         chosen = graph.shallow_copy()

@@ -14,7 +14,7 @@ from rich.progress import Progress, ProgressColumn, TaskID
 from atomgraph.old_names import old_names_of
 
 T = TypeVar("T")
-INTERVAL = 30.0  # seconds between two lines if stderr is not a terminal
+INTERVAL = 30.0  # s, time between two lines if stderr is not a terminal
 FILE_WIDTH = 300  # width of output in columns if stdout is not a terminal
 
 

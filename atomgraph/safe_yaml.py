@@ -22,8 +22,8 @@ def load(content: bytes, loader: Any) -> Any:
 
     Args:
         content: The text, UTF-8.
-        loader: A safe loader class of PyYAML. If it merges mappings (``<<``), the text must not contain merges: they are not
-            limited here.
+        loader: A safe loader class of PyYAML. If it merges mappings (``<<``), the text must not contain merges, because this
+            function does not limit them.
 
     Raises:
         YamlBoundError: If the text is nested too deeply, or if its aliases expand to too many values.

@@ -44,7 +44,7 @@ class StructurePredictor(ABC):
     @property
     @abstractmethod
     def head(self) -> str | None:
-        """The head for graphs that choose none. None if there are several heads and none was chosen."""
+        """The head for graphs without a head. None if there are several heads and none was chosen."""
 
     @property
     @abstractmethod
@@ -90,7 +90,7 @@ class StructurePredictor(ABC):
                 of an iterator are checked when its structures are read.
             forces: Whether forces are computed. Energies alone need a fraction of the memory.
             stress: Whether stresses are computed.
-            edge_budget: Largest number of edges in a batch; chosen by the device if None. A batch contains at most an eighth
+            edge_budget: Largest number of edges in a batch; None: depends on the device. A batch contains at most an eighth
                 of this number of atoms. A larger structure is evaluated alone.
 
         Yields:
@@ -118,7 +118,7 @@ class StructurePredictor(ABC):
         stress: bool = True,
         edge_budget: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Predict graphs lazily; see ``iter_predict``. The head of a graph is used where the graph has one."""
+        """Predict graphs lazily; see ``iter_predict``. If a graph has a head, that head is used."""
         yield from iter_predict_graphs(self, graphs, forces=forces, stress=stress, edge_budget=edge_budget)
 
     def graph_of(self, atoms: ase.Atoms) -> AtomicGraph:

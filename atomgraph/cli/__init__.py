@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        arguments: Words of the command line after ``atomgraph``; None: those of the process.
+        arguments: Words of the command line after ``atomgraph``; None: the words of ``sys.argv``.
 
     Returns:
         The exit code: 0 done, 1 a check failed, 2 an error in the input, 3 a defect of atomgraph, 130 interrupted.
@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(name: str, arguments: list[str]) -> int:
+    """Run a command with the words that follow its name, and return the exit code."""
     if name not in COMMANDS:
         raise ConfigError(f"no command {name!r}{nearest(name, COMMANDS)}")
     module = name.replace("-", "_")

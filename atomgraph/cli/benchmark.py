@@ -65,7 +65,7 @@ def benchmark(
     console.print(_table(speeds, errors, atoms, potential, machine).rich())
 
 
-Form = tuple[str, str]  # "plain" or "compiled", and the dtype
+Form = tuple[str, str]  # a form of the potential: "plain" or "compiled", and the dtype of the model or the kernels
 
 
 def _forms(potential: Potential, dtype: str | None) -> dict[Form, Evaluator]:
@@ -107,6 +107,7 @@ def _table(
 
 
 def _three_digits(number: float) -> str:
+    """Return a number with three significant digits, or without decimals from 100 on."""
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 

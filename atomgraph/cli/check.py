@@ -22,7 +22,7 @@ from atomgraph.data.checks.label_findings import reading_findings
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.progress import output_console
 
-MAX_SHOWN = 5  # findings of one kind on the terminal; the JSON file contains all findings
+MAX_SHOWN = 5  # maximum number of findings of one kind on the terminal; the JSON file contains all findings
 
 Against = Annotated[list[str] | None, typer.Option(help="Files of another part; a frame in both parts is an error.")]
 Tolerance = Annotated[
@@ -52,7 +52,7 @@ def check(
     if json_file is not None:
         check_file(json_file, overwrite=True, inputs=[*data, *(against or [])])
     options: dict[str, Any] = {"keys": entries(key), "units": entries(unit), "types": types, "format": format}
-    faults: list[str] = []
+    faults: list[str] = []  # FRAME: REASON of each unusable frame
     notes = ReadingNotes()
     frames = read([str(path) for path in data], faults=faults, notes=notes, **options)
     other_frames = read(against, **options) if against else None
@@ -100,7 +100,7 @@ def _print_findings(console: Console, findings: list[Finding]) -> None:
         by_check[finding.severity, finding.check].append(finding)
     for (severity, name), group in by_check.items():
         console.print(Text(f"{severity}: {name}, {len(group)} found", style="bold"))
-        for finding in sorted(group, key=lambda entry: -abs(entry.value))[:MAX_SHOWN]:
+        for finding in sorted(group, key=lambda entry: -abs(entry.value))[:MAX_SHOWN]:  # largest values first
             frames = ", ".join(Path(frame).name for frame in finding.frames[:4]) + (
                 " ..." if len(finding.frames) > 4 else ""
             )

@@ -10,7 +10,7 @@ import ase
 from atomgraph.data.e0_shift import EnergyShift
 from atomgraph.potential import Potential
 
-MAX_SHOWN = 4  # formulas in the warning
+MAX_SHOWN = 4  # maximum number of formulas in the warning
 
 
 def warn_undetermined_e0(potential: Potential, frames: Sequence[ase.Atoms]) -> None:

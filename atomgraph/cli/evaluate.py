@@ -90,7 +90,7 @@ def evaluate(
 
 
 def _write_results(out: Path, comparison: Comparison, inputs: dict[str, Any]) -> None:
-    """Write metrics.json, tables and plots. ``inputs`` names model and data in metrics.json."""
+    """Write metrics.json, tables and plots; ``inputs``: entries of metrics.json with the names of model and data."""
     out.mkdir(parents=True, exist_ok=True)
     speed = {"seconds": comparison.seconds, "atoms": comparison.n_atoms, "measured": describe_speed(comparison)}
     metrics = inputs | error_json(comparison) | {"speed": speed}

@@ -14,7 +14,7 @@ def import_modules(names: Sequence[str] | None) -> None:
     """Import modules, also from the working folder.
 
     Args:
-        names: Names of the modules, or None.
+        names: Names of the modules; None: no module is imported.
 
     Raises:
         ConfigError: If a module cannot be imported.

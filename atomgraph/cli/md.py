@@ -125,11 +125,11 @@ def _set_velocities(atoms: ase.Atoms, temperature: float | None, rng: np.random.
 
     Args:
         atoms: The structure; its velocities are changed.
-        temperature: Temperature, K, or None.
+        temperature: Temperature, K; None: keep the velocities, or use 300 K if there are none.
         rng: Random numbers.
 
     Returns:
-        Temperature of the thermostat, K.
+        Temperature of the thermostat, K; 300 K if the velocities are kept.
     """
     if temperature is None and np.any(atoms.get_momenta()):
         return DEFAULT_TEMPERATURE
@@ -150,6 +150,7 @@ def _dynamics(
     friction: float,
     rng: np.random.Generator,
 ) -> MolecularDynamics:
+    """Return the integrator: velocity Verlet (nve) or Langevin dynamics (nvt). Units: K, fs, 1/ps."""
     if ensemble is Ensemble.nve:
         return VelocityVerlet(atoms, timestep * ase_units.fs)
     return Langevin(
@@ -163,6 +164,7 @@ def _dynamics(
 
 
 def _run(dynamics: MolecularDynamics, record: EnergyRecord, steps: int) -> None:
+    """Run the steps, with time, temperature and energy in a progress display."""
     columns = [BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn()]
     with terminal_progress(*columns) as bar:
         task = bar.add_task("", total=steps)
@@ -182,10 +184,10 @@ def _frame_writer(atoms: ase.Atoms, target: Path, ase_format: str) -> Iterator[o
     scratch.unlink(missing_ok=True)
     trajectory = ase.io.Trajectory(str(scratch), "w") if ase_format == "traj" else None
 
-    n_frames = size = 0
+    n_frames = n_bytes = 0  # complete frames in the temporary file, and its size
 
     def write_frame() -> None:
-        nonlocal n_frames, size
+        nonlocal n_frames, n_bytes
         try:
             if trajectory is None:
                 ase.io.write(scratch, with_results(atoms), format=ase_format, append=True)
@@ -193,11 +195,11 @@ def _frame_writer(atoms: ase.Atoms, target: Path, ase_format: str) -> Iterator[o
                 trajectory.write(atoms)
         except OSError as error:
             if trajectory is None:
-                os.truncate(scratch, size)  # remove the incomplete frame
+                os.truncate(scratch, n_bytes)  # remove the incomplete frame
             verb = "is" if n_frames == 1 else "are"
             previous = f"; {format_count(n_frames, 'earlier frame')} {verb} in this file" if n_frames else ""
             raise FormatError(f"cannot write {target}: {error.strerror or error}{previous}") from error
-        n_frames, size = n_frames + 1, scratch.stat().st_size
+        n_frames, n_bytes = n_frames + 1, scratch.stat().st_size
 
     try:
         yield write_frame

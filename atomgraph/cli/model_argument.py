@@ -25,12 +25,12 @@ def load_model(
 
     Args:
         model: Path or public name, see ``atomgraph.load``.
-        head: Name of the head.
-        elements: Chemical symbols with commas, for files without elements.
-        units: Units of the file, for files without units.
+        head: Name of the head; None: no head is chosen.
+        elements: Chemical symbols with commas, for files without elements; None: the elements of the file.
+        units: Units of the file, for files without units; None: the units of the file.
         device: Device of the potential.
         dtype: Dtype of the weights; None: the dtype of the file.
-        imports: Names of modules with the user's parts.
+        imports: Names of modules with the user's parts; None: no modules.
 
     Raises:
         AtomgraphError: The errors of ``atomgraph.load``.

@@ -19,9 +19,8 @@ from atomgraph.errors import ConfigError, FormatError
 from atomgraph.file_lock import FileInUse, lock
 
 INTERVAL = 1.0  # seconds between writes to disk
-_HEADER = struct.Struct(
-    "<QQI"
-)  # of a record: index of the structure, bytes of numbers, checksum of both and the numbers
+#: Header of a record: index of the structure, size of the numbers in bytes, checksum of index and numbers.
+_HEADER = struct.Struct("<QQI")
 
 
 class PartialResults:
@@ -38,7 +37,7 @@ class PartialResults:
 
     Attributes:
         path: Path of the file.
-        done: Results of the first structures, in order.
+        done: Results of the finished structures, in order; these are the first structures of ``frames``.
     """
 
     def __init__(self, target: Path, identity: dict[str, Any], frames: Sequence[ase.Atoms]):
@@ -88,7 +87,7 @@ class PartialResults:
     def flush(self) -> None:
         """Write buffered results."""
         if self._file is None:
-            raise RuntimeError("resume() opens the file")
+            raise RuntimeError(f"{self.path} is not open; call resume() first")
         try:
             self._file.write(b"".join(self._buffer))
             self._file.flush()
@@ -161,7 +160,7 @@ def _unpack_record(index: int, record: bytes, file: BinaryIO, n_atoms: int) -> d
         return None
     stored_index, n_bytes, checksum = _HEADER.unpack_from(record)
     n_missing = n_bytes - (len(record) - _HEADER.size)
-    if stored_index != index or n_missing not in (0, 8):
+    if stored_index != index or n_missing not in (0, 8):  # 8 bytes: the uncertainty
         return None
     numbers = record[_HEADER.size :] + file.read(n_missing)
     if _checksum(index, numbers) != checksum:

@@ -46,7 +46,8 @@ from atomgraph.progress import track
 from atomgraph.structure_predictor import StructurePredictor
 
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "json"}
-COMPRESSED = {".gz", ".bz2", ".xz"}
+COMPRESSED = {".gz", ".bz2", ".xz"}  # suffixes of compressed files
+#: Entries of info and arrays that are removed from the copies, because the predictions replace them.
 LABELS = ("energy", "forces", "stress", "virial", "free_energy", "energies")
 
 In = Annotated[Path, typer.Argument(metavar="IN", help="Structures; labels are ignored.")]

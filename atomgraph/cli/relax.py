@@ -90,37 +90,39 @@ def relax(
         raise typer.Exit(1)
 
 
-def _minimise(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bool, int]:
+def _minimise(atoms: ase.Atoms, relax_cell: bool, fmax: float, steps: int) -> tuple[bool, int]:
     """Minimise the energy; return whether forces have converged, and the number of steps."""
-    optimizer = LBFGS(FrechetCellFilter(atoms) if cell else atoms, logfile=None)
+    optimizer = LBFGS(FrechetCellFilter(atoms) if relax_cell else atoms, logfile=None)
     with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as bar:
         task = bar.add_task("")
         optimizer.attach(
-            lambda: bar.update(task, description=f"step {optimizer.nsteps} of {steps} at most: {_line(atoms, cell)}")
+            lambda: bar.update(
+                task, description=f"step {optimizer.nsteps} of {steps} at most: {_line(atoms, relax_cell)}"
+            )
         )
         converged = optimizer.run(fmax=fmax, steps=steps)
     return bool(converged), int(optimizer.nsteps)
 
 
-def _line(atoms: ase.Atoms, cell: bool) -> str:
+def _line(atoms: ase.Atoms, relax_cell: bool) -> str:
     """Return energy, largest force and, if the cell is relaxed, largest stress, as text."""
     force = np.linalg.norm(atoms.get_forces(), axis=1).max()
     text = f"{atoms.get_potential_energy():.4f} eV, largest force {format_number(force, 2)} eV/Å"
-    if cell:
+    if relax_cell:
         text += f", largest stress {format_number(np.abs(atoms.get_stress()).max() / ase_units.GPa, 2)} GPa"
     return text
 
 
-def _summary(atoms: ase.Atoms, initial_energy: float, initial_volume: float, cell: bool) -> list[str]:
+def _summary(atoms: ase.Atoms, initial_energy: float, initial_volume: float, relax_cell: bool) -> list[str]:
     """Return lines with the result of the relaxation."""
-    change = atoms.get_potential_energy() - initial_energy
-    per_atom = f"{1000 * change / len(atoms):+.2f} meV/atom"
-    lines = [_line(atoms, cell), f"energy {change:+.4f} eV ({per_atom}) relative to the initial structure"]
-    if cell:
+    energy_change = atoms.get_potential_energy() - initial_energy
+    per_atom = f"{1000 * energy_change / len(atoms):+.2f} meV/atom"
+    lines = [_line(atoms, relax_cell), f"energy {energy_change:+.4f} eV ({per_atom}) relative to the initial structure"]
+    if relax_cell:
         a, b, c, alpha, beta, gamma = atoms.cell.cellpar()
         volume = atoms.get_volume()
-        change = 100 * (volume / initial_volume - 1)
-        per_atom = f"{volume / len(atoms):.3f} Å³/atom"
-        lines.append(f"volume {initial_volume:.3f} → {volume:.3f} Å³ ({per_atom}, {change:+.2f} %)")
+        percent_change = 100 * (volume / initial_volume - 1)
+        volume_per_atom = f"{volume / len(atoms):.3f} Å³/atom"
+        lines.append(f"volume {initial_volume:.3f} → {volume:.3f} Å³ ({volume_per_atom}, {percent_change:+.2f} %)")
         lines.append(f"cell {a:.4f} {b:.4f} {c:.4f} Å, {alpha:.2f}° {beta:.2f}° {gamma:.2f}°")
     return lines

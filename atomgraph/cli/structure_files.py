@@ -1,4 +1,4 @@
-"""Read and write structures for ``relax``, ``md`` and ``predict``."""
+"""Read and write structures, for several commands."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def split_arguments(
     Args:
         command: Name of the command, for error messages.
         arguments: The words.
-        resume: Run folder of ``--resume``, or None.
+        resume: Run folder of ``--resume``; None: a new run.
         overwrite: Whether ``--overwrite`` is given.
 
     Returns:

@@ -17,7 +17,7 @@ from atomgraph.cli.options import Device, Dtype, Elements, FormatName, Head, Imp
 from atomgraph.data import read
 from atomgraph.progress import output_console, terminal_progress
 
-_WIDE = 120  # smallest width of a terminal, in characters, for the column "worst"
+_WIDE_TERMINAL = 120  # smallest width of a terminal, in characters, for the column "worst"
 _MAX_STRUCTURES = 8  # largest number of tested structures; they are evenly spaced in the order of the files
 
 Files = Annotated[
@@ -50,7 +50,7 @@ def verify(
     results = _test_laws(context, nve_steps)
     failed = [law for law in results if not law.passed]
     console = output_console()
-    console.print(_table(results, model, context, with_worst=console.width >= _WIDE).rich())
+    console.print(_table(results, model, context, with_worst=console.width >= _WIDE_TERMINAL).rich())
     for law in failed:
         console.print(f"FAIL {law.name}: {law.value:.1e} {law.unit} on {law.detail}", markup=False, soft_wrap=True)
     n_tested = sum(law.detail != NOT_TRIED for law in results)
@@ -74,7 +74,7 @@ def _test_laws(context: LawContext, nve_steps: int) -> list[Law]:
 
 def _table(results: list[Law], model: str, context: LawContext, *, with_worst: bool) -> Table:
     """Return the table of laws; ``with_worst`` adds a column with the structure of the largest deviation."""
-    columns = [Column("", is_text=True), Column("law", is_text=True), Column("figure"), Column("unit", is_text=True)]
+    columns = [Column("", is_text=True), Column("law", is_text=True), Column("value"), Column("unit", is_text=True)]
     columns += [Column("allowed"), *([Column("worst", is_text=True)] if with_worst else [])]
     rows = []
     for law in results:
@@ -90,6 +90,7 @@ def _table(results: list[Law], model: str, context: LawContext, *, with_worst: b
 
 
 def _allowed(law: Law) -> str:
+    """Return the condition on the value as text, such as ``< 1e-04``; ``any`` without a limit."""
     if law.tolerance == float("inf"):
         return "any"
     return f"{law.relation} {law.tolerance:.0e}" if 0 < law.tolerance < 0.1 else f"{law.relation} {law.tolerance:g}"

@@ -19,7 +19,7 @@ class RunContext:
         is_main_process: Whether this is the main process (rank 0), which prints and writes files.
         seed: Seed of the split, the initial weights and the shuffling.
         command: Name of the command for this kind of run, ``train`` or ``finetune``.
-        overwrite: Whether the files of an earlier run in the folder are replaced.
+        overwrite: Whether this run replaces the files of an earlier run in the folder.
         resuming: Whether this run resumes a stopped run.
     """
 

@@ -61,7 +61,7 @@ class RunFolder:
 
         Args:
             path: Path of the folder.
-            overwrite: Whether an earlier run may be in the folder.
+            overwrite: Whether the folder may contain an earlier run.
             command: Name of the command for this kind of run, for messages.
 
         Raises:

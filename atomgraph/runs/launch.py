@@ -85,7 +85,7 @@ def resume(
     """Resume a stopped run; the result equals that of an uninterrupted run.
 
     Security: a configuration can name classes, whose modules are imported, so it can execute code. A run folder may come from
-    another person. Therefore only classes of atomgraph and of modules that are imported already are allowed here.
+    another person. Therefore, a resumed run can use only classes of atomgraph and of modules that are already imported.
 
     Args:
         folder: The run folder.
@@ -93,7 +93,7 @@ def resume(
         quiet: Suppress output.
 
     Returns:
-        The potential with the best weights, and its metrics.
+        The potential with the best weights, and its metrics: errors with units, and facts of the run.
 
     Raises:
         ConfigError: If the folder has no run, the data have changed, another process uses the folder, or the run has made

@@ -28,7 +28,7 @@ def evaluate(potential: Potential, dataset: Dataset, device: torch.device) -> di
     """Evaluate the validation and test parts; the training part if both are empty.
 
     Args:
-        potential: The fitted potential; moved to the CPU afterwards.
+        potential: The fitted potential. The function moves it to ``device``, then to the CPU.
         dataset: The structures of the run.
         device: Device for evaluations.
 
@@ -70,7 +70,7 @@ def report(
 
     Args:
         context: Folder and console of the run.
-        inputs: Inputs of the fit; the potential is fitted.
+        inputs: Inputs of the fit, with the fitted potential.
         comparisons: Predictions and labels, by part of the data.
         metrics: Metrics of the run, from ``collect_metrics``.
         device: The device of the fit.

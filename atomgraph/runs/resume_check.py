@@ -1,4 +1,4 @@
-"""Checks before a run is resumed: progress without a checkpoint is an error, because the progress would be lost."""
+"""Checks before a run is resumed: progress without a checkpoint is an error, because resuming would lose the progress."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class PotentialBuilder(ABC):
         """Return additional sections of the report; called after the potential is saved.
 
         Args:
-            inputs: Inputs of the fit; the potential is fitted.
+            inputs: Inputs of the fit, with the fitted potential.
             comparisons: Predictions and labels, by part of the data.
             device: Device for evaluations.
             fit_method: The method that fitted the potential.
@@ -77,7 +77,7 @@ class FitMethod(ABC):
 
     @abstractmethod
     def check_resumable(self) -> None:
-        """Check that a stopped run has the files that it needs to resume.
+        """Check that the folder of a stopped run has the files that resuming needs.
 
         Raises:
             ConfigError: If the run has made progress and its checkpoint is missing.

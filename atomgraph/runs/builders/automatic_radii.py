@@ -28,7 +28,7 @@ AUTO = "auto"
 # Trial values of f, the ratio of the interaction range of two equal atoms and their nearest-neighbour distance.
 FACTORS = (1.4, 1.55, 1.7, 1.9, 2.1, 2.35, 2.7, 3.1)
 _MAX_NEIGHBOUR_DISTANCE = 6.0  # Å; nearest neighbours beyond this distance are ignored
-_N_SAMPLE = 36  # structures in a trial; two thirds for the fit, a third for testing
+_N_SAMPLE = 36  # number of structures in a trial: two thirds for the fit, one third for testing
 _MAX_EDGES = 300_000  # largest total number of edges in the fit of a trial
 _MAX_TWOJMAX = 6  # largest twojmax in a trial, which keeps trials fast
 
@@ -72,10 +72,9 @@ def automatic_radii(
     r"""Return radii :math:`R_z = f\, d_z / 2c`, with :math:`d_z` the median nearest-neighbour distance of element z.
 
     c is the cutoff of the model, so that two atoms of an element interact up to :math:`f d_z`. Trial fits choose the factor f
-    among ``FACTORS`` and the midpoints between the best of them and its two adjacent values. The
-    best factor has the smallest product of force
-    RMSE and fourth root of the median energy error. Trials are fitted to two thirds of a sample of the training structures and
-    tested on the remaining third.
+    among ``FACTORS``, and among the midpoints between the best of these values and its two adjacent values. The best factor has
+    the smallest product of force RMSE and fourth root of the median energy error. Trials are fitted to two thirds of a sample
+    of the training structures and tested on the remaining third.
 
     Args:
         config: The configuration; trials use its section ``fit`` if the kind is least_squares.
@@ -175,15 +174,17 @@ def _coarsen(spec: dict[str, Any]) -> dict[str, Any]:
 def _trial_error(config: Config, spec: dict[str, Any], sample: Sequence[ase.Atoms], device: torch.device) -> float:
     """Fit a trial model to two thirds of the sample and return its error on the remaining third.
 
-    The error is RMSE(forces) · median(|energy error|)^(1/4), in eV/Å and eV/atom; a factor without labels is 1.
+    The error is RMSE(forces) · median(|energy error|)^(1/4), with forces in eV/Å and energies in eV/atom. A
+    factor whose labels are missing is 1.
     """
     from atomgraph.runs.fits.solve import solve  # imported here to avoid a circular import
 
-    train, test = [a for i, a in enumerate(sample) if i % 3 != 2], [a for i, a in enumerate(sample) if i % 3 == 2]
+    train = [atoms for i, atoms in enumerate(sample) if i % 3 != 2]
+    test = [atoms for i, atoms in enumerate(sample) if i % 3 == 2]
     fit = config.fit if isinstance(config.fit, LeastSquares) else LeastSquares()
     fit = fit.model_copy(update={"contradictions": "keep", "sigma_by_type": {}})
     potential = Potential(build_model(spec)).to(torch.float64)
-    graphs, test_graphs = ([AtomicGraph.from_ase(a, potential.cutoff) for a in part] for part in (train, test))
+    graphs, test_graphs = ([AtomicGraph.from_ase(atoms, potential.cutoff) for atoms in part] for part in (train, test))
     cumulative_edges = np.cumsum([graph.n_edges for graph in graphs])
     graphs = graphs[: max(2, int((cumulative_edges <= _MAX_EDGES).sum()))]
     e0 = least_squares_e0(graphs).value

@@ -48,8 +48,8 @@ class ExistingPotentialBuilder(PotentialBuilder):
 
     starting: StartingPotential
     replay: Sequence[ase.Atoms] = ()
-    _foundation: Potential
-    _probe: Sequence[ase.Atoms]
+    _foundation: Potential  # the loaded starting potential, before changes of elements and heads
+    _probe: Sequence[ase.Atoms]  # structures similar to the earlier training data
     _audit: Audit
 
     def __init__(self, context: RunContext, config: FinetuneConfig):
@@ -87,10 +87,10 @@ class ExistingPotentialBuilder(PotentialBuilder):
         change = compute_e0_change(potential, predictions, head, config.e0)
         is_estimated = config.e0 == "estimate"
         held_out_parts = {part: dataset.parts[part] for part in ("valid", "test")}
-        added = {} if is_estimated else change.by_element
-        shifted = predictions.with_e0_shift(added)
+        e0_shift = {} if is_estimated else change.by_element
+        shifted = predictions.with_e0_shift(e0_shift)
         self._audit = audit_predictions(
-            potential, shifted, head=head, e0_change=added, estimates_e0=is_estimated, other_sets=held_out_parts
+            potential, shifted, head=head, e0_change=e0_shift, estimates_e0=is_estimated, other_sets=held_out_parts
         )
         self.context.print_line(self._audit.describe())
         self._audit.raise_errors(config.audit.ignore)

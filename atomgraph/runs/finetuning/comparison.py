@@ -31,10 +31,14 @@ from atomgraph.runs.folder_lock import is_empty_except_lock
 from atomgraph.runs.launch import finetune, resume
 from atomgraph.training.checkpoints import LAST
 
-# A method exchanges these sections of the configuration as units; in other sections a method changes single keys.
+# A method replaces these sections of the configuration completely; in other sections, a method changes single keys.
 REPLACED_SECTIONS = ("method", "replay", "lr_factors", "e0")
 SCRATCH = "scratch"  # key of a method that trains the same architecture from random weights
-RESULT, PAGE, PLAN = "compare.json", "compare.html", "compare.yaml"  # files in the output folder
+RESULT, PAGE, PLAN = (
+    "compare.json",
+    "compare.html",
+    "compare.yaml",
+)  # files in the output folder; PLAN: the configuration
 PlainValues = dict[str, Any]
 
 
@@ -86,13 +90,13 @@ def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[RunR
     folder, console = Path(config.output.folder), output_console(quiet=quiet)
     _prepare_folder(folder, config)
     results: list[RunResult] = []
-    start_result: RunResult | None = None
+    start_result: RunResult | None = None  # errors of the starting potential
     for planned_run, files in _planned_runs(plan, datasets, folder):
-        run = folder / "runs" / planned_run.name
-        is_new = not _is_finished(run)
+        run_folder = folder / "runs" / planned_run.name
+        is_new = not _is_finished(run_folder)
         if is_new:
-            _start_run(config, planned_run, files, run)
-        result, result_before = _read_results(planned_run, run)
+            _start_run(config, planned_run, files, run_folder)
+        result, result_before = _read_results(planned_run, run_folder)
         results.append(result)
         start_result = start_result if planned_run.from_scratch else result_before
         console.print(_describe_result(result), markup=False, soft_wrap=True)
@@ -139,20 +143,20 @@ def _check_plan(config: FinetuneConfig) -> tuple[CompareSection, dict[int, Datas
 
 def _prepare_folder(folder: Path, config: FinetuneConfig) -> None:
     """Create the output folder and its subfolders; ConfigError if it has files of another comparison or other files."""
-    text, plan = as_yaml(make_paths_absolute(config)), folder / PLAN
+    text, plan_path = as_yaml(make_paths_absolute(config)), folder / PLAN
     if folder.is_dir() and not is_empty_except_lock(folder):
-        if not plan.is_file():
+        if not plan_path.is_file():
             raise ConfigError(f"{folder} contains files, but no {PLAN} of a comparison; choose another output.folder")
-        if not _is_same_plan(plan.read_text(encoding="utf-8"), text):
+        if not _is_same_plan(plan_path.read_text(encoding="utf-8"), text):
             raise ConfigError(f"{folder} has another comparison ({PLAN} differs); choose another output.folder")
         return
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
-    write_text(plan, text)
+    write_text(plan_path, text)
 
 
 def _is_same_plan(saved_text: str, text: str) -> bool:
-    """Whether two configurations are equal after names of the last release are replaced in the saved one."""
+    """Whether two configurations are equal after names of the last release are replaced in the saved text."""
     if saved_text == text:
         return True
     content = parse(saved_text)
@@ -191,18 +195,20 @@ def _write_frames(folder: Path, name: str, frames: list[ase.Atoms]) -> str | Non
     return str(path)
 
 
-def _start_run(config: FinetuneConfig, planned_run: PlannedRun, files: PlainValues, run: Path) -> None:
+def _start_run(config: FinetuneConfig, planned_run: PlannedRun, files: PlainValues, run_folder: Path) -> None:
     """Start a run in its folder, or resume it."""
     try:
-        if (run / "checkpoints" / LAST).is_file():
-            resume(run, quiet=True)
+        if (run_folder / "checkpoints" / LAST).is_file():
+            resume(run_folder, quiet=True)
             return
-        start = (
-            write_scratch_potential(config, files["train"], planned_run.seed, run.parent)
+        start_file = (
+            write_scratch_potential(config, files["train"], planned_run.seed, run_folder.parent)
             if planned_run.from_scratch
             else None
         )
-        finetune(_run_config(config, planned_run, files, run, start), overwrite=run.exists(), quiet=True)
+        finetune(
+            _run_config(config, planned_run, files, run_folder, start_file), overwrite=run_folder.exists(), quiet=True
+        )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"in {planned_run.name}; finished runs are saved, and the same command resumes"
@@ -210,7 +216,7 @@ def _start_run(config: FinetuneConfig, planned_run: PlannedRun, files: PlainValu
 
 
 def _run_config(
-    config: FinetuneConfig, planned_run: PlannedRun, files: PlainValues, run: Path, start: Path | None
+    config: FinetuneConfig, planned_run: PlannedRun, files: PlainValues, run_folder: Path, start_file: Path | None
 ) -> FinetuneConfig:
     """Return the configuration of a run.
 
@@ -218,43 +224,51 @@ def _run_config(
         config: The configuration of the comparison.
         planned_run: The run.
         files: Files of the structures, by part.
-        run: Folder of the run.
-        start: File of the untrained potential of a run from scratch; None: ``start.model``.
+        run_folder: Folder of the run.
+        start_file: File of the untrained potential of a run from scratch; None: ``start.model``.
     """
-    plain = restore_structures(config, config.model_dump(exclude={"compare"}))
+    plain_config = restore_structures(config, config.model_dump(exclude={"compare"}))
     changes = {key: value for key, value in planned_run.changes.items() if key != SCRATCH}
-    plain = _merge(plain, changes, REPLACED_SECTIONS)
-    plain["seed"] = planned_run.seed
-    plain["data"] |= {"keys": {}, "units": {}, "types": None, "format": None, "group": None, "stratify": False, **files}
-    plain["output"] |= {"folder": str(run)}
+    plain_config = _merge(plain_config, changes, REPLACED_SECTIONS)
+    plain_config["seed"] = planned_run.seed
+    plain_config["data"] |= {
+        "keys": {},
+        "units": {},
+        "types": None,
+        "format": None,
+        "group": None,
+        "stratify": False,
+        **files,
+    }
+    plain_config["output"] |= {"folder": str(run_folder)}
     if planned_run.from_scratch:
-        plain |= {"replay": None, "e0": "estimate"}
-        plain["start"] = {"model": str(start or config.start.model), "head": config.start.head}
-    checked = read_finetune_config(plain)
+        plain_config |= {"replay": None, "e0": "estimate"}
+        plain_config["start"] = {"model": str(start_file or config.start.model), "head": config.start.head}
+    checked = read_finetune_config(plain_config)
     if isinstance(checked.method, LinearMethod):
         defaults = {name: value for name, value in gradient_section_defaults().items() if name not in changes}
         checked = checked.model_copy(update=defaults)
     return checked
 
 
-def _merge(plain: PlainValues, changes: Mapping[str, Any], replaced: tuple[str, ...] = ()) -> PlainValues:
-    """Return plain values with changes applied, key by key in nested mappings; values of ``replaced`` are exchanged."""
-    result = dict(plain)
+def _merge(plain_config: PlainValues, changes: Mapping[str, Any], replaced_keys: tuple[str, ...] = ()) -> PlainValues:
+    """Return plain values with changes applied, key by key in nested mappings; values of ``replaced_keys`` are exchanged."""
+    result = dict(plain_config)
     for key, value in changes.items():
         old_value = result.get(key)
-        is_nested = isinstance(old_value, dict) and isinstance(value, Mapping) and key not in replaced
+        is_nested = isinstance(old_value, dict) and isinstance(value, Mapping) and key not in replaced_keys
         result[key] = _merge(old_value, value) if is_nested and isinstance(old_value, dict) else value
     return result
 
 
-def _is_finished(run: Path) -> bool:
+def _is_finished(run_folder: Path) -> bool:
     """Whether a run folder has all results."""
-    return all((run / name).is_file() for name in (MODEL, METRICS, CARD))
+    return all((run_folder / name).is_file() for name in (MODEL, METRICS, CARD))
 
 
-def _read_results(planned_run: PlannedRun, run: Path) -> tuple[RunResult, RunResult]:
+def _read_results(planned_run: PlannedRun, run_folder: Path) -> tuple[RunResult, RunResult]:
     """Return the errors of a finished run, after and before training."""
-    card = json.loads((run / CARD).read_text(encoding="utf-8"))
+    card = json.loads((run_folder / CARD).read_text(encoding="utf-8"))
     part = "test" if "test" in card["target"] else "valid"
     results = []
     for stage in ("after", "before"):
@@ -264,16 +278,16 @@ def _read_results(planned_run: PlannedRun, run: Path) -> tuple[RunResult, RunRes
     return results[0], results[1]
 
 
-def _write(folder: Path, results: list[RunResult], start: RunResult) -> None:
+def _write(folder: Path, results: list[RunResult], start_result: RunResult) -> None:
     """Write the results of all runs and of the starting potential, as JSON and as a report."""
-    write_text(folder / RESULT, json.dumps(_comparison_json(results, start), indent=1) + "\n")
-    write_comparison_page(folder / PAGE, results, start, folder.resolve().name)
+    write_text(folder / RESULT, json.dumps(_comparison_json(results, start_result), indent=1) + "\n")
+    write_comparison_page(folder / PAGE, results, start_result, folder.resolve().name)
 
 
-def _comparison_json(results: list[RunResult], start: RunResult) -> PlainValues:
+def _comparison_json(results: list[RunResult], start_result: RunResult) -> PlainValues:
     """Return the content of ``compare.json``."""
     units = {"forces": "eV/Å", "energy": "meV/atom", "error": "MAE"}
-    return {"units": units, "start": start.to_json(), "cells": [result.to_json() for result in results]}
+    return {"units": units, "start": start_result.to_json(), "cells": [result.to_json() for result in results]}
 
 
 def _describe_result(result: RunResult) -> str:

@@ -34,11 +34,11 @@ def write_scratch_potential(config: FinetuneConfig, train: str, seed: int, folde
     starting = prepare_start(
         config.model_copy(update={"replay": None}), foundation, elements_in(frames), has_replay=False
     )
-    architecture = starting.potential
+    template = starting.potential
     with use_seed(seed):
-        potential = Potential(build_model(to_spec(architecture.model))).to(architecture.model.dtype)
+        potential = Potential(build_model(to_spec(template.model))).to(template.model.dtype)
     for head in potential.heads:
-        potential.model.baseline.set_e0(architecture.model.baseline.e0_of(head), head)
+        potential.model.baseline.set_e0(template.model.baseline.e0_of(head), head)
     graphs = build_graphs(frames, potential.cutoff)
     assign_head(graphs, potential.heads.index(starting.head))
     potential.model.baseline.set_scale(energy_scale(graphs).value)

@@ -34,7 +34,7 @@ class BlockProgress:
             TimeRemainingColumn(),
             shown=not console.quiet,
         )
-        self.write_time = 0.0  # of the last write, s
+        self.write_time = 0.0  # time at which the table was last written, s
 
     def __enter__(self) -> Callable[[Progress], None]:
         self.bar.start()

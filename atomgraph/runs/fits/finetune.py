@@ -159,7 +159,7 @@ class FinetuneFit(FitMethod):
 
 
 def _identity(potential: Potential) -> dict[str, Any]:
-    """Return fingerprints of data and start; a resumed run requires equal values."""
+    """Return fingerprints of the data, the starting potential and the replayed structures; a resumed run needs equal values."""
     metadata = potential.metadata
     replay = metadata.get("replay", {}).get("fingerprint")
     return {"data": metadata["data"]["fingerprint"], "start": metadata["origin"]["sha256"], "replay": replay}

@@ -49,8 +49,8 @@ class LastLayerFit(LinearFit):
 
     def _check(self, inputs: FitInputs) -> FitInputs:
         inputs = self._keep_trained_head(inputs)
-        for part in inputs.graphs.values():
-            assign_head(part, 0)
+        for graphs in inputs.graphs.values():
+            assign_head(graphs, 0)  # the only head
         try:
             LinearWeights(inputs.potential.model, keep_weights=True)
         except FittingError as error:

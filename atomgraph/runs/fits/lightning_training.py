@@ -185,17 +185,17 @@ def load_best_weights(trained: torch.nn.Module, folder: RunFolder) -> dict[str, 
 
 def ramp_warnings(settings: Gradient) -> Iterator[str]:
     """Yield a warning for each ramp that starts or ends after the last epoch."""
-    epochs = settings.max_epochs
+    n_epochs = settings.max_epochs
     for term in settings.terms:
         ramp = term.weight
         if not isinstance(ramp, RampSection) or ramp.start == ramp.end:
             continue
         label, end = f"fit.terms: the weight of {term.property}", ramp.from_epoch + ramp.n_epochs
-        if ramp.from_epoch >= epochs:
+        if ramp.from_epoch >= n_epochs:
             start = f"starts to change at epoch {ramp.from_epoch}"
-            yield f"{label} {start}, but the run has {epochs} epochs; the weight stays {ramp.start:g}"
-        elif end > epochs:
-            yield f"{label} changes until its end at epoch {end}, but the run has {epochs} epochs"
+            yield f"{label} {start}, but the run has {n_epochs} epochs; the weight stays {ramp.start:g}"
+        elif end > n_epochs:
+            yield f"{label} changes until its end at epoch {end}, but the run has {n_epochs} epochs"
 
 
 def loss_terms(settings: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:

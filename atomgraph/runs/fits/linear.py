@@ -28,7 +28,7 @@ class LinearFit(FitMethod):
 
     kind: str
     """Kind of the method in a configuration."""
-    _dtype: torch.dtype
+    _dtype: torch.dtype  # dtype of the potential before the fit
 
     def __init__(self, context: RunContext, settings: LinearMethod, builder: ExistingPotentialBuilder):
         self.context, self.builder = context, builder

@@ -57,8 +57,8 @@ def solve(
         device: Device of the fit.
         console: Console for progress.
         seed: Seed for the selection of sparse points.
-        checkpoint: File of the saved block, see ``fitting.accumulate``.
-        resume: Start from the saved block.
+        checkpoint: File of the saved block, see ``fitting.accumulate``; None: no block is saved.
+        resume: Whether to start from the saved block.
         table: CSV file with a row per block; None: no file.
 
     Raises:
@@ -67,15 +67,17 @@ def solve(
     sigma = _sigma(fit.sigma, fit)
     if fit.contradictions == "refuse":
         check_contradictions(frames)
-    weights = None
+    structure_weights = None
     if fit.energy_weight is not None:
-        weights = EnergyWeight(**fit.energy_weight.model_dump()).compute(_cohesive_energies(potential.cpu(), graphs))
+        structure_weights = EnergyWeight(**fit.energy_weight.model_dump()).compute(
+            _cohesive_energies(potential.cpu(), graphs)
+        )
     potential.to(device).eval()
     if isinstance(fit, SparseGP):
         selection = SparsePointSelection(fit.points.method, seed, fit.points.environments)
         for line in choose_sparse_points(potential, graphs, selection):
             console.print(line, markup=False, soft_wrap=True)
-    problem = LinearProblem(potential, _noise(fit, frames, sigma, weights))
+    problem = LinearProblem(potential, _noise(fit, frames, sigma, structure_weights))
     with BlockProgress(console, len(graphs), table) as on_block:
         factor = accumulate(
             problem,
@@ -106,7 +108,7 @@ def _solve_factor(fit: LeastSquares | SparseGP, problem: LinearProblem, factor: 
 
 
 def _noise(
-    fit: LeastSquares | SparseGP, frames: Sequence[ase.Atoms], sigma: Sigma, weights: torch.Tensor | None
+    fit: LeastSquares | SparseGP, frames: Sequence[ase.Atoms], sigma: Sigma, structure_weights: torch.Tensor | None
 ) -> Noise:
     """Return expected errors by configuration type; DataError for a type that no training structure has."""
     types = [str(atoms.info.get("config_type", "default")) for atoms in frames]
@@ -115,7 +117,7 @@ def _noise(
         raise DataError(
             f"fit.sigma_by_type has the configuration type {', '.join(sorted(unknown))}, which no training structure has"
         )
-    return Noise(sigma, sigma_by_type, types, weights)
+    return Noise(sigma, sigma_by_type, types, structure_weights)
 
 
 def check_contradictions(frames: Sequence[ase.Atoms]) -> None:
