@@ -60,8 +60,8 @@ def nearest(word: str, names: Iterable[str]) -> str:
         ``'; did you mean X?'`` for a misspelt name; else ``'; known are ...'``, or nothing if there are many names.
     """
     sorted_names = sorted(set(names))
-    known = f"; known are {', '.join(sorted_names)}" if 0 < len(sorted_names) <= MAX_LISTED else ""
-    return spelling_suggestion(word, sorted_names) or known
+    all_names = f"; known are {', '.join(sorted_names)}" if 0 < len(sorted_names) <= MAX_LISTED else ""
+    return spelling_suggestion(word, sorted_names) or all_names
 
 
 def spelling_suggestion(word: str, names: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ OLD_MEMBERS = {
     "analysis.comparison.StructureInfo": {"twin": "duplicate"},
     "analysis.comparison.Comparison": {"twins": "duplicate_mask"},
     "analysis.laws.context.Tolerances": {"slope": "gradient"},
+    "compiled.evaluation.AtomRuns": {"first": "first_atoms"},
     "compiled.lazy.LazyCompiled": {"given": "potential"},
     "compiled.linear.LinearMap": {"before": "input_layout", "after": "output_layout"},
     "compiled.mace.fused_convolution.FusedConvolution": {"before": "input_layout", "after": "output_layout"},

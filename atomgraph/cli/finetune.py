@@ -26,7 +26,7 @@ def finetune(
     compare: Compare = False,
     imports: Imports = None,
 ) -> None:
-    """Fine-tune an existing potential on your data. The run folder has the same files as that of train.
+    """Fine-tune an existing potential on your data. The run folder has the same files as a run of train.
 
     After Ctrl-C all finished epochs are saved, and --resume continues after the last one.
     """

@@ -45,7 +45,7 @@ DEFAULT_TEMPERATURE = 300.0  # K
 
 
 class Ensemble(StrEnum):
-    """Ensembles; the number of atoms and the cell are constant in both."""
+    """Ensembles; the number of atoms and the cell are constant in both ensembles."""
 
     nve = "nve"
     nvt = "nvt"

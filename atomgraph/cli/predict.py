@@ -165,14 +165,14 @@ def weights_digest(potential: Potential) -> str:
 
 def _check_finite(frames: list[ase.Atoms], results: list[dict[str, Any]]) -> None:
     """End with exit code 1 if an energy or a force is not finite."""
-    bad = [
+    not_finite = [
         atoms.info["source"]
         for atoms, result in zip(frames, results, strict=True)
         if not (np.isfinite(result["energy"]) and np.isfinite(result["forces"]).all())
     ]
-    if bad:
-        names = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
-        print(f"{format_count(len(bad), 'structure')} without a finite result: {names}", file=sys.stderr)
+    if not_finite:
+        names = ", ".join(not_finite[:3]) + (", ..." if len(not_finite) > 3 else "")
+        print(f"{format_count(len(not_finite), 'structure')} without a finite result: {names}", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from atomgraph.compiled.function_pointers import integers
 from atomgraph.compiled.kernel_graph import KernelGraph
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 
 MAX_CACHED_TABLES = 256  # maximum number of cached tables of addresses; each set of elements has one table
 
@@ -20,19 +20,22 @@ class AtomRuns:
     """Runs of consecutive atoms with the same weights.
 
     Args:
-        kinds: For each run, the row of its element in the model's table, or 0 if all elements have the same weights.
+        kinds: For each run, the row of the element of its atoms in the model's table, or 0 if all elements have the same
+            weights.
         counts: Number of atoms of each run.
 
     Attributes:
-        first: Address of an int64 array, (n_runs + 1,): the first atom of each run, then the number of atoms.
+        first_atoms: Address of an int64 array, (n_runs + 1,): the first atom of each run, then the number of atoms.
         n_atoms: Number of atoms of all runs.
     """
 
     def __init__(self, kinds: Sequence[int], counts: Sequence[int]):
         self.kinds = tuple(kinds)
-        self._first_atoms = integers(list(accumulate(counts, initial=0)))
-        self.first = ctypes.addressof(self._first_atoms)
+        self._first_atoms_array = integers(list(accumulate(counts, initial=0)))
+        self.first_atoms = ctypes.addressof(self._first_atoms_array)
         self.n_atoms = sum(counts)
+
+    first = OldAttribute("first_atoms")
 
 
 @dataclass(frozen=True, eq=False)

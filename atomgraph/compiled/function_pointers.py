@@ -14,7 +14,9 @@ INT, LONG, DOUBLE, POINTER = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctyp
 
 def _check_code(code: int, function: Any, arguments: Any) -> int:
     if code:
-        raise MemoryError("there is not enough memory to evaluate this structure by compiled kernels")
+        raise MemoryError(
+            "there is not enough memory to evaluate this structure by compiled kernels; evaluate smaller structures or batches"
+        )
     return code
 
 

@@ -69,7 +69,7 @@ class PairSums(ABC):
     def __call__(self, kernel_graph: KernelGraph) -> tuple[Tensor, Pullback]:
         """Return the sums, (n_atoms,) float64, and their vector-Jacobian product.
 
-        It returns the gradient with respect to edge vectors, (n_edges, 3), from the gradient with respect to the sums.
+        The product returns the gradient with respect to edge vectors, (n_edges, 3), from the gradient with respect to the sums.
         """
         n_threads, n_atoms, first_edges, vector = (
             torch.get_num_threads(),

@@ -16,28 +16,29 @@ from atomgraph.graph.structure import AtomicGraph
 GRAPH_SOURCE = """
 #include "edges.h"
 using namespace atomgraph;
-#define EDGES std::int64_t n_runs, std::int64_t n_atoms, std::int64_t *from, std::int64_t *row, std::int32_t *count, \\
+#define EDGES std::int64_t n_runs, std::int64_t n_atoms, std::int64_t *run_begin, std::int64_t *row, std::int32_t *count, \\
     Real *vector, std::int32_t *neighbour
 ATOMGRAPH_API int width() { return WIDTH; }
 ATOMGRAPH_API std::int64_t edges_count(EDGES, std::int64_t n_edges, double cutoff, const double *position, const double *cell,
                                        const std::int64_t *graph, const std::int64_t *neighbour_of,
-                                       const std::int64_t *centre_of, const std::int32_t *shift, const std::int64_t *place,
-                                       const std::int64_t *atom) {
-    const Structure structure{position, cell, graph, neighbour_of, centre_of, shift, place, atom, n_atoms, n_edges};
+                                       const std::int64_t *centre_of, const std::int32_t *shift,
+                                       const std::int64_t *ordered_row, const std::int64_t *graph_row) {
+    const Structure structure{position, cell,        graph,     neighbour_of, centre_of,
+                              shift,    ordered_row, graph_row, n_atoms,      n_edges};
     std::int64_t n_inside = NO_MEMORY;
-    guarded([&] { n_inside = count_edges(n_runs, structure, cutoff, {from, row, count, vector, neighbour}); });
+    guarded([&] { n_inside = count_edges(n_runs, structure, cutoff, {run_begin, row, count, vector, neighbour}); });
     return n_inside;
 }
 ATOMGRAPH_API int edges_fill(EDGES, Real *to_vector, std::int32_t *to_neighbour, std::int32_t *centre, std::int64_t *column,
                               std::int32_t *order) {
     return guarded([&] {
-        fill_edges(n_runs, n_atoms, {from, row, count, vector, neighbour}, to_vector, to_neighbour, centre, column, order);
+        fill_edges(n_runs, n_atoms, {run_begin, row, count, vector, neighbour}, to_vector, to_neighbour, centre, column, order);
     });
 }
 ATOMGRAPH_API int edges_collect(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int64_t *column,
-                                 const std::int32_t *order, const Real *vector, const Real *grad, const std::int64_t *atom,
+                                 const std::int32_t *order, const Real *vector, const Real *grad, const std::int64_t *graph_row,
                                  const std::int64_t *graph, double *gradient, double *virial) {
-    return guarded([&] { collect(n_threads, n_atoms, row, column, order, vector, grad, atom, graph, gradient, virial); });
+    return guarded([&] { collect(n_threads, n_atoms, row, column, order, vector, grad, graph_row, graph, gradient, virial); });
 }
 """
 DEGENERATE, NOT_SORTED = -1, -2  # error codes that edges_count returns instead of the number of edges; -3: no memory
@@ -243,7 +244,9 @@ def _functions(library: ctypes.CDLL) -> _Functions:
 
 def _check_count(n_edges: int, function: Any, arguments: Any) -> int:
     if n_edges < NOT_SORTED:
-        raise MemoryError("not enough memory for the edges of this structure")
+        raise MemoryError(
+            "there is not enough memory for the edges of this structure; evaluate smaller structures or batches"
+        )
     return n_edges
 
 

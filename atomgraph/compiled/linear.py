@@ -55,7 +55,7 @@ class LinearMap:
         self._linear_rows = bind_function(
             library, "linear_rows", INT, INT, POINTER, INT, POINTER, POINTER, INT, POINTER, POINTER
         )
-        self._panels: dict[tuple[o3.Irrep, int, bool], Tensor] = {}  # by irrep, element, and whether it is transposed
+        self._panels: dict[tuple[o3.Irrep, int, bool], Tensor] = {}  # by irrep, element, and whether transposed
         self._cached_arguments = lru_cache(MAX_CACHED_TABLES)(self._make_arguments)
 
     def __call__(self, runs: AtomRuns, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -87,7 +87,7 @@ class LinearMap:
             allocate = output_layout.empty if covers_all_blocks else output_layout.zeros
             y = allocate(runs.n_atoms, x.dtype)
         threads, n_kinds = torch.get_num_threads(), len(runs.kinds)
-        self._linear_rows(threads, n_kinds, runs.first, n_maps, maps, matrices, adds, x.data_ptr(), y.data_ptr())
+        self._linear_rows(threads, n_kinds, runs.first_atoms, n_maps, maps, matrices, adds, x.data_ptr(), y.data_ptr())
         return y
 
     def _make_arguments(self, kinds: tuple[int, ...], transposed: bool) -> tuple[Any, ...]:

@@ -100,8 +100,8 @@ def is_pairwise(interaction: Interaction) -> bool:
 def element_pairs(interaction: Interaction, element_rows: list[int]) -> list[Pair]:
     """Return the pair of elements whose radial weights an edge uses, for every element of its centre and of its neighbour.
 
-    If weights do not depend on elements, there is one pair, (0, 0). If weights are symmetric in the two elements, both
-    orders use the pair (i, j) with i ≤ j.
+    If weights do not depend on elements, there is one pair, (0, 0). Otherwise, the entry of centre k and neighbour l has the
+    index k · n_elements + l. If weights are symmetric in the two elements, both orders use the pair (i, j) with i ≤ j.
 
     Args:
         interaction: The interaction with the weights.

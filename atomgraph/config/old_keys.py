@@ -124,17 +124,17 @@ def _replace_in_mapping(
     """
     result: dict[Any, Any] = {}
     for key, value in content.items():
-        current, entry = key, (*location, key)
+        current_name, entry = key, (*location, key)
         if isinstance(key, str) and sections != METHODS:
-            current = nested_names.get(key) or _current_key(sections, content, key)
-        if current != key:
-            if current in content:
-                old, new = (".".join(map(str, (*location, name))) for name in (key, current))
+            current_name = nested_names.get(key) or _current_key(sections, content, key)
+        if current_name != key:
+            if current_name in content:
+                old, new = (".".join(map(str, (*location, name))) for name in (key, current_name))
                 raise ConfigError(f"{new} and {old}, its name of the last release, are both given; give {new} only")
-            replacements.append(Replacement(entry, key, current))
-        inner_sections = _append_section(sections, str(current))
-        result[current] = _replace_in_value(
-            value, inner_sections, entry, replacements, _nested_keys(sections, content, str(current))
+            replacements.append(Replacement(entry, key, current_name))
+        inner_sections = _append_section(sections, str(current_name))
+        result[current_name] = _replace_in_value(
+            value, inner_sections, entry, replacements, _nested_keys(sections, content, str(current_name))
         )
     return result
 
@@ -156,12 +156,12 @@ def _replace_in_value(
         ]
     if not isinstance(value, str):
         return value
-    current = VALUES.get(".".join(sections), {}).get(value, value)
+    current_value = VALUES.get(".".join(sections), {}).get(value, value)
     if sections and sections[0] in PART_SECTIONS and sections[-1] == "kind":
-        current = _current_kind(value)
-    if current != value:
-        replacements.append(Replacement(location, value, current, is_value=True))
-    return current
+        current_value = _current_kind(value)
+    if current_value != value:
+        replacements.append(Replacement(location, value, current_value, is_value=True))
+    return current_value
 
 
 def _current_key(sections: tuple[str, ...], parent: Any, key: str) -> str:

@@ -88,17 +88,17 @@ def ensure_safe_folder(folder: Path, *, empty_if_unsafe: bool = True) -> Path:
 
 def _folders_and_links(folder: Path) -> list[Path]:
     """Return the folder, its parents, and the symbolic links in its path with their parents."""
-    remaining, current, visited = list(folder.parts[1:]), Path(folder.anchor), [Path(folder.anchor)]
+    remaining, current_path, visited = list(folder.parts[1:]), Path(folder.anchor), [Path(folder.anchor)]
     for _ in range(1000):
         if not remaining:
             return visited
         name = remaining.pop(0)
-        current = current.parent if name == ".." else current / name
-        visited.append(current)
-        if current.is_symlink():
-            target = current.readlink()
-            current = Path(target.anchor) if target.is_absolute() else current.parent
-            visited.append(current)
+        current_path = current_path.parent if name == ".." else current_path / name
+        visited.append(current_path)
+        if current_path.is_symlink():
+            target = current_path.readlink()
+            current_path = Path(target.anchor) if target.is_absolute() else current_path.parent
+            visited.append(current_path)
             remaining = [*target.parts[1 if target.is_absolute() else 0 :], *remaining]
     raise UnsafeFolder(f"{folder} contains symbolic links in a circle")
 

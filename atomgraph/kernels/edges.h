@@ -17,7 +17,8 @@ struct Structure {
     const std::int64_t *graph;               // (n_atoms,) index of the graph of each atom
     const std::int64_t *neighbour, *centre;  // (n_edges,) the two atoms of each edge, sorted by centre
     const std::int32_t *shift;               // (n_edges, 3) numbers of cell vectors
-    const std::int64_t *place, *atom;        // (n_atoms,) place: row in the kernels' order of each atom of the graph; atom: the inverse
+    const std::int64_t *ordered_row;         // (n_atoms,) row in the kernels' order of each atom of the graph
+    const std::int64_t *graph_row;           // (n_atoms,) row in the graph of each atom in the kernels' order
     std::int64_t n_atoms, n_edges;
 
     bool is_valid(std::int64_t atom) const { return atom >= 0 && atom < n_atoms; }
@@ -54,10 +55,10 @@ struct Runs {
 
 // Edges inside the cutoff. The edges of each run are consecutive; there may be gaps between runs.
 struct EdgeLists {
-    std::int64_t *from;   // (n_runs,) first edge of each run in `vector` and `neighbour`
-    std::int64_t *row;    // (n_atoms + 1,) first edge of each centre, over all runs
-    std::int32_t *count;  // (n_runs, n_atoms) number of edges to each neighbour in each run
-    Real *vector;         // (n_edges, 3), Å
+    std::int64_t *run_begin;  // (n_runs,) first edge of each run in `vector` and `neighbour`
+    std::int64_t *row;        // (n_atoms + 1,) first edge of each centre, over all runs
+    std::int32_t *count;      // (n_runs, n_atoms) number of edges to each neighbour in each run
+    Real *vector;             // (n_edges, 3), Å
     std::int32_t *neighbour;  // (n_edges,)
 };
 
@@ -84,23 +85,23 @@ static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, 
     std::unique_ptr<std::int64_t[]> begin(new std::int64_t[s.n_atoms + 1]);
     if (const std::int64_t fault = find_centres(int(n_runs), s, begin.get())) return fault;
     for (std::int64_t run = 0, i = 0, at = 0; run < n_runs; ++run)
-        for (lists.from[run] = at; i < runs.begin(run + 1); ++i) at += begin[s.atom[i] + 1] - begin[s.atom[i]];
+        for (lists.run_begin[run] = at; i < runs.begin(run + 1); ++i) at += begin[s.graph_row[i] + 1] - begin[s.graph_row[i]];
     std::atomic<bool> degenerate{false};
     runs.for_each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
         std::int32_t *count = lists.count + run * s.n_atoms;
         std::fill(count, count + s.n_atoms, 0);
-        std::int64_t at = lists.from[run];
+        std::int64_t at = lists.run_begin[run];
         double v[3][Structure::STEP], length[Structure::STEP];
         bool all_lengths_valid = true;
         for (std::int64_t i = first; i < last; ++i) {
-            const std::int64_t first_edge = at, end = begin[s.atom[i] + 1];
-            for (std::int64_t e = begin[s.atom[i]], n; e < end; e += n) {
+            const std::int64_t first_edge = at, end = begin[s.graph_row[i] + 1];
+            for (std::int64_t e = begin[s.graph_row[i]], n; e < end; e += n) {
                 s.measure(e, n = std::min(end - e, Structure::STEP), v, length);
                 for (std::int64_t t = 0; t < n; ++t) {
                     all_lengths_valid &= length[t] > 0 && std::isfinite(length[t]);
                     if (!(length[t] < cutoff)) continue;
                     for (int k = 0; k < 3; ++k) lists.vector[3 * at + k] = Real(v[k][t]);
-                    const std::int64_t neighbour = s.place[s.neighbour[e + t]];
+                    const std::int64_t neighbour = s.ordered_row[s.neighbour[e + t]];
                     lists.neighbour[at++] = std::int32_t(neighbour), ++count[neighbour];
                 }
             }
@@ -130,7 +131,7 @@ static inline void fill_edges(std::int64_t n_runs, std::int64_t n_atoms, const E
     }
     column[n_atoms] = at;
     Runs{n_runs, n_atoms}.for_each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
-        const std::int64_t to = lists.row[first], n = lists.row[last] - to, from = lists.from[run];
+        const std::int64_t to = lists.row[first], n = lists.row[last] - to, from = lists.run_begin[run];
         if (vector != lists.vector) {
             std::copy(lists.vector + 3 * from, lists.vector + 3 * (from + n), vector + 3 * to);
             std::copy(lists.neighbour + from, lists.neighbour + from + n, neighbour + to);
@@ -142,11 +143,11 @@ static inline void fill_edges(std::int64_t n_runs, std::int64_t n_atoms, const E
     });
 }
 
-// edge_gradient: dE/dr of each edge, (n_edges, 3).  atom: row in the graph of each atom in the kernels' order.
+// edge_gradient: dE/dr of each edge, (n_edges, 3).  graph_row: row in the graph of each atom in the kernels' order.
 // Writes gradient: dE/dx, (n_atoms, 3), in the graph's order.  Adds to virial: sum of r (x) dE/dr over edges, (n_graphs, 3, 3),
 // symmetric.
 static inline void collect(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int64_t *column,
-                           const std::int32_t *order, const Real *vector, const Real *edge_gradient, const std::int64_t *atom,
+                           const std::int32_t *order, const Real *vector, const Real *edge_gradient, const std::int64_t *graph_row,
                            const std::int64_t *graph, double *gradient, double *virial) {
     std::unique_ptr<double[]> atom_virial(new double[6 * n_atoms]);  // components xx, xy, xz, yy, yz, zz
     parallel_for(n_threads, n_atoms, 64, [&](std::int64_t first, std::int64_t last, int) {
@@ -162,12 +163,12 @@ static inline void collect(int n_threads, std::int64_t n_atoms, const std::int64
             }
             for (std::int64_t t = column[i]; t < column[i + 1]; ++t)
                 for (int k = 0; k < 3; ++k) f[k] -= double(edge_gradient[3 * std::int64_t(order[t]) + k]);
-            std::copy(f, f + 3, gradient + 3 * atom[i]), std::copy(w, w + 6, atom_virial.get() + 6 * i);
+            std::copy(f, f + 3, gradient + 3 * graph_row[i]), std::copy(w, w + 6, atom_virial.get() + 6 * i);
         }
     });
     for (std::int64_t i = 0; i < n_atoms; ++i) {
         const double *w = atom_virial.get() + 6 * i;
-        double *to = virial + 9 * graph[atom[i]];
+        double *to = virial + 9 * graph[graph_row[i]];
         to[0] += w[0], to[4] += w[3], to[8] += w[5];
         to[1] += w[1], to[3] += w[1], to[2] += w[2], to[6] += w[2], to[5] += w[4], to[7] += w[4];
     }

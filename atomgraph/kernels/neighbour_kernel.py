@@ -85,7 +85,7 @@ def find_pairs(
     if handle is None:
         if n_edges.value == NOT_A_STRUCTURE:
             return None
-        raise MemoryError(f"not enough memory for the neighbours of {n_atoms} atoms within {cutoff} Å")
+        raise MemoryError(f"there is not enough memory for the neighbours of {n_atoms} atoms within {cutoff} Å")
     try:
         edge_index, shift = np.empty((2, n_edges.value), np.int64), np.empty((n_edges.value, 3), np.int32)
     except MemoryError:

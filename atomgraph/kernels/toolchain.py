@@ -97,7 +97,7 @@ def load_library(path: Path) -> ctypes.CDLL | None:
 
 
 def _read_flags_and_key(source: str, flags: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Return all flags in addition to ``compiler.FLAGS``, and the key of a library compiled with them here."""
+    """Return all flags in addition to ``compiler.FLAGS``, and the key of a library for these flags and this machine."""
     flags = (*NATIVE, *flags, *extra_flags())
     return flags, source_key(source, (*flags, architecture(), *sorted(instruction_sets())))
 

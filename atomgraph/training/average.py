@@ -15,7 +15,7 @@ from atomgraph.errors import ConfigError
 class WeightAverage(pl.Callback):
     r"""Average of the weights θ, :math:`\bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta` after each optimiser step n.
 
-    Validation uses the average, training uses the weights. Checkpoints contain both.
+    Validation uses the average, training uses the weights. Checkpoints contain the weights and the average.
 
     Args:
         decay: Final decay, 0 ≤ decay < 1. The decay of step n is :math:`d = \min(decay, (1+n)/(10+n))`, so that the initial

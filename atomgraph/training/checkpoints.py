@@ -119,7 +119,9 @@ class Checkpoints(Checkpoint):
         self.waited, self._random = state_dict["waited"], state_dict["random"]
         changed = [key for key, value in self.identity.items() if state_dict["identity"].get(key) != value]
         if changed:
-            raise ConfigError(f"the run cannot be resumed: {', '.join(changed)} changed since its start")
+            raise ConfigError(
+                f"the run cannot be resumed: {', '.join(changed)} changed since its start; start a new run"
+            )
 
 
 def averaged_weights(checkpoint: dict[str, Any], prefix: str = "") -> dict[str, Tensor]:

@@ -73,7 +73,7 @@ class FusedConvolution:
 
     @property
     def error(self) -> float:
-        """Largest relative error of the derivative of a tabulated weight; 0 input_layout the first evaluation."""
+        """Largest relative error of the derivative of a tabulated weight; 0 before the first evaluation."""
         return self._tables.error
 
     def source(self) -> str:
@@ -175,8 +175,9 @@ class FusedConvolution:
         )
 
     def _convert_layout(self, table: Tensor) -> Tensor:
-        """Convert a table (n_pieces, powers, n_weights) to the order
-        [path][block of channels][piece][power][channel in the block]; a block has as many channels as a SIMD vector.
+        """Convert a table (n_pieces, degree + 1, n_weights), with n_weights = n_paths · channels, to the order of the kernel.
+
+        The order is [path][block of channels][piece][power][channel in the block]. A block has the channels of a SIMD vector.
         """
         table = table.unflatten(2, (self._n_paths, self.channels))
         if self.padded_channels > self.channels:

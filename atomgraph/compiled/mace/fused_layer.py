@@ -96,8 +96,8 @@ class FusedLayer:
         self._message = fused_message(
             layer.interaction, library, dtype, sums_layout, product.input_layout, (up, tuple(layouts))
         )
-        out = Weights.from_linear(layer.mix).pad((product.channels, product.padded_channels))
-        features = LinearForm(((len(layouts), out),)).plus(h.then(self._skip()))
+        output_weights = Weights.from_linear(layer.mix).pad((product.channels, product.padded_channels))
+        features = LinearForm(((len(layouts), output_weights),)).plus(h.then(self._skip()))
         layouts.append(product.output_layout)
         self._features: FusedForm | None = None
         if len(features.terms) > 1 and not is_last:

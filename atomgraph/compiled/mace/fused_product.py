@@ -113,4 +113,4 @@ class FusedProduct:
 
 def _shared_arguments(runs: AtomRuns, tables: ctypes.Array[ctypes.c_void_p], x: Tensor) -> tuple[int, ...]:
     """Return the first arguments, which the forward and the backward kernel share."""
-    return torch.get_num_threads(), len(runs.kinds), runs.first, ctypes.addressof(tables), x.data_ptr()
+    return torch.get_num_threads(), len(runs.kinds), runs.first_atoms, ctypes.addressof(tables), x.data_ptr()
