@@ -85,6 +85,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "Standardize": {"channels": "irreps_in", "narrowest": "min_std", "min_width": "min_std"},
     "Switches": {"e0": "max_e0_shift", "rates": "lr_factors", "replay": "replay_head"},
     "SymmetryFunctions": {"cutoff_function": "envelope", "flat": "inner_fraction"},
+    "TensorSlice": {"place": "index"},
     "Text": {"words": "text"},
     "Tolerances": {"slope": "gradient"},
     "TripleKernel": {"transition": "envelope_width", "ends": "neighbours"},

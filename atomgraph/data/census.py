@@ -68,10 +68,11 @@ class Census:
         return capture.get()
 
     def _headline(self) -> Text:
+        """Return the numbers of frames and atoms, and of atoms of each element, in one line."""
         elements = ", ".join(f"{symbol} {count}" for symbol, count in self.elements.items())
-        isolated = f", {self.n_isolated} of one atom alone" if self.n_isolated else ""
+        isolated_text = f", {self.n_isolated} of one atom alone" if self.n_isolated else ""
         return Text(
-            f"{format_count(self.n_frames, 'frame')}{isolated}, {format_count(self.n_atoms, 'atom')}: {elements}"
+            f"{format_count(self.n_frames, 'frame')}{isolated_text}, {format_count(self.n_atoms, 'atom')}: {elements}"
         )
 
 
@@ -152,6 +153,7 @@ def _range(numbers: list[float]) -> tuple[float, float, float]:
 
 
 def _config_type_table(summary: Census) -> Table:
+    """Return the table of counts, one row per configuration type, and a row for all if there are several."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("configuration type")
     for column in ("frames", "atoms", *(f"with {name}" for name in QUANTITIES)):
@@ -165,6 +167,7 @@ def _config_type_table(summary: Census) -> Table:
 
 
 def _ranges_table(ranges: Mapping[str, tuple[float, float, float]]) -> Table:
+    """Return the table of the smallest, median and largest values, one row per range."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("range")
     for column in ("least", "median", "most"):

@@ -43,10 +43,10 @@ def isolated_e0(graphs: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:
             energies_by_symbol.setdefault(chemical_symbols[int(graph.atomic_numbers[0])], []).append(
                 float(graph.energy[0])
             )
-    missing = [symbol for symbol in list_elements(graphs) if symbol not in energies_by_symbol]
-    if missing:
+    missing_elements = [symbol for symbol in list_elements(graphs) if symbol not in energies_by_symbol]
+    if missing_elements:
         raise DataError(
-            f"no isolated atom with an energy for {', '.join(missing)} in the training part; add such frames, set e0 "
+            f"no isolated atom with an energy for {', '.join(missing_elements)} in the training part; add such frames, set e0 "
             "in the configuration, or use e0: least_squares"
         )
     for symbol, energies in energies_by_symbol.items():
@@ -182,9 +182,9 @@ def compositions(graphs: Sequence[AtomicGraph]) -> tuple[list[str], np.ndarray, 
 def _energies_minus_e0(graphs: Sequence[AtomicGraph], e0: dict[str, float]) -> np.ndarray:
     """Return energies per atom minus E0, (n_structures,), eV; DataError for an element without E0."""
     elements, counts, energy = compositions(graphs)
-    missing = [symbol for symbol in elements if symbol not in e0]
-    if missing:
-        raise DataError(f"E0 is missing for {', '.join(missing)}")
+    missing_elements = [symbol for symbol in elements if symbol not in e0]
+    if missing_elements:
+        raise DataError(f"E0 is missing for {', '.join(missing_elements)}")
     return (energy - counts @ np.array([e0[symbol] for symbol in elements])) / counts.sum(1)
 
 

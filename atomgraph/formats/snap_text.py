@@ -101,10 +101,10 @@ def read_parameters(path: Path, n_elements: int) -> dict[str, Any]:
         raise FormatError(
             f"{path} has diagonalstyle {result['diagonalstyle']}, which LAMMPS removed in 2019; only 3 is read"
         )
-    missing = [keyword for keyword in ("rcutfac", "twojmax") if keyword not in result]
-    if missing:
+    missing_keywords = [keyword for keyword in ("rcutfac", "twojmax") if keyword not in result]
+    if missing_keywords:
         raise FormatError(
-            f"{path} lacks {' and '.join(missing)}, which every SNAP potential needs; add the missing line"
+            f"{path} lacks {' and '.join(missing_keywords)}, which every SNAP potential needs; add the missing line"
         )
     if result["twojmax"] > HIGHEST_TWOJMAX:
         raise FormatError(f"{path} has twojmax {result['twojmax']}; components are computed up to {HIGHEST_TWOJMAX}")
@@ -136,6 +136,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _number(path: Path, line: int, word: str) -> float:
+    """Return a finite number; FormatError for other words."""
     try:
         value = float(word) if "_" not in word else float("nan")
     except ValueError:
@@ -148,6 +149,7 @@ def _number(path: Path, line: int, word: str) -> float:
 
 
 def _integer(path: Path, line: int, word: str, minimum: int) -> int:
+    """Return a whole number of at least ``minimum``, with fewer than 10 digits; FormatError for other words."""
     if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) >= minimum):
         raise FormatError(f"{path}, line {line}: expected a whole number of at least {minimum}, but got {word!r}")
     return int(word)

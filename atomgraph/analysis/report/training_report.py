@@ -80,6 +80,7 @@ def write_report(
 
 
 def _summary_section(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
+    """Return the section with the MAE of the first part, the least biased one."""
     if not parts:  # no structure has a label
         return Section("Summary")
     name, comparison = next(iter(parts.items()))
@@ -93,6 +94,7 @@ def _summary_section(potential: Potential, parts: Mapping[str, Comparison]) -> S
 
 
 def _errors_section(parts: Mapping[str, Comparison]) -> Section:
+    """Return the section with error tables of all parts, parity plots of the first part, and histograms."""
     blocks: list[Block] = [error_table(c, name.capitalize(), full=True) for name, c in parts.items()]
     for name, comparison in list(parts.items())[:1]:
         pictures = [
@@ -110,6 +112,7 @@ def _errors_section(parts: Mapping[str, Comparison]) -> Section:
 
 
 def _learning_section(history: list[Mapping[str, Any]]) -> Section:
+    """Return the section with learning curves."""
     figures = learning_curves(history)
     return Section(
         "Learning", [Gallery([Picture(f, f"learning-{name}") for name, f in figures.items()])] if figures else []
@@ -117,6 +120,7 @@ def _learning_section(history: list[Mapping[str, Any]]) -> Section:
 
 
 def _worst_section(parts: Mapping[str, Comparison]) -> Section:
+    """Return the section with tables of the structures with the largest errors."""
     names = [name for name in parts if name in ("test", "valid")] or list(parts)
     blocks = [
         worst_table(parts[name], title=f"{name.capitalize()}, by {quantity}", by=quantity)
@@ -132,11 +136,13 @@ def _worst_section(parts: Mapping[str, Comparison]) -> Section:
 
 
 def _potential_section(potential: Potential) -> Section:
+    """Return the section with facts, E0 and architecture of the potential."""
     model = yaml.safe_dump(to_spec(potential.model), sort_keys=False, allow_unicode=True, width=100)
     return Section("Potential", [Facts(model_facts(potential)), e0_table(potential), Code(model, "Architecture")])
 
 
 def _data_section(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
+    """Return the section with numbers of structures, atoms and labels in each part."""
     columns = [Column("part", is_text=True), Column("structures"), Column("atoms")]
     columns += [Column(name, "labels") for name in QUANTITIES]
     rows = [
@@ -153,6 +159,7 @@ def _count_labels(comparison: Comparison, name: str) -> int:
 
 
 def _speed_section(parts: Mapping[str, Comparison], training: Mapping[str, Any]) -> Section:
+    """Return the section with facts of the run and the speed of evaluation."""
     facts = flatten(training)
     speeds = [describe_speed(c) for c in parts.values() if c.seconds]
     if speeds:
@@ -172,6 +179,7 @@ def describe_speed(comparison: Comparison) -> str:
 
 
 def _config_section(config: Mapping[str, Any] | str | None) -> Section:
+    """Return the section with the configuration; without content if there is none."""
     if not config:
         return Section("Configuration")
     text = config if isinstance(config, str) else yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

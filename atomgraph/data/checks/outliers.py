@@ -70,14 +70,14 @@ def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.n
 
 def force_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
     """Find frames with a force above 100 eV/Å, or above 1 eV/Å and ten times the 90 % quantile of the largest forces."""
-    largest = {
+    max_forces = {
         number: float(np.linalg.norm(label["forces"], axis=1).max())
         for number, label in enumerate(labels)
         if "forces" in label
     }
-    if len(largest) < MIN_FRAMES:
+    if len(max_forces) < MIN_FRAMES:
         return []
-    quantile = float(np.quantile(list(largest.values()), 0.9))
+    quantile = float(np.quantile(list(max_forces.values()), 0.9))
     limit = min(max(10 * quantile, 1.0), 100.0)
     return [
         Finding(
@@ -89,7 +89,7 @@ def force_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.nd
             f"the largest force is {force:.1f} eV/Å; in 90 % of all frames, the largest force is below {quantile:.2f}",
             "remove the frame, give it a small weight, or use a Huber loss",
         )
-        for number, force in largest.items()
+        for number, force in max_forces.items()
         if force > limit
     ]
 

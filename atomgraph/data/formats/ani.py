@@ -22,6 +22,7 @@ FORCES = ("forces", "force", "wb97x_dz.forces")
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    """Yield the structures of the file, in the units of the file."""
     try:
         import h5py
     except ImportError:

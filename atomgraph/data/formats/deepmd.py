@@ -20,6 +20,7 @@ def is_system(path: Path) -> bool:
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    """Yield the structures of all folders ``set.*``, in the units of the files."""
     types = _integers(path / "type.raw")
     elements: Sequence[str] | None = _type_map(path)
     if elements is not None and options.types is not None and list(options.types) != elements:

@@ -23,6 +23,7 @@ RELATIVE_TOLERANCE = 0.005  # relative to the mass in the file
 
 
 def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    """Yield the structure of the file."""
     with open_unpacked(path) as file:
         atoms = ase.io.read(io.TextIOWrapper(file, encoding="ascii"), format="lammps-data")
     if not _has_type_labels(path):

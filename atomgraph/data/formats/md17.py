@@ -32,6 +32,7 @@ LENGTH_UNITS = {"ang": "Å", "angstrom": "Å", "a": "Å", "å": "Å", "bohr": "B
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    """Yield the structures of the file, in the units of the file."""
     arrays = load_npz(path)
     table = {name: _first_array(arrays, keys) for name, keys in ARRAY_NAMES.items()}
     if table["numbers"] is None or table["positions"] is None:

@@ -16,6 +16,7 @@ from atomgraph.errors import DataError
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    """Yield the structures of the file, in the units of the file."""
     sections: dict[str, list[str]] | None = None
     n_stated, n_frames = None, 0
     for heading, lines in _sections(path):

@@ -21,6 +21,7 @@ LABELS = {"energy", "forces", "stress", "virial"}
 
 
 def _read(path: Path, options: Options) -> Iterator[Frame]:
+    """Yield the structures of the file, in the units of the file; None for a structure without electronic convergence."""
     block: list[str] | None = None
     for number, line in enumerate(read_lines(path), 1):
         word = line.strip()

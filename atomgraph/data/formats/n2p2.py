@@ -21,6 +21,7 @@ FIELD = re.compile(r"(\w+)(?:\((\d{1,3})\))?")
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    """Yield the structures of the file, in the units of the file."""
     block: list[list[str]] | None = None
     for number, line in enumerate(read_lines(path), 1):
         words = line.split()

@@ -19,6 +19,7 @@ SYMBOL_LINE = 5  # line of the chemical symbols, counted from 0; files of VASP 4
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    """Yield the structure of the file."""
     lines = list(read_lines(path))
     if len(lines) <= SYMBOL_LINE:
         raise DataError(f"{path} is cut short: a POSCAR has more than {len(lines)} lines")

@@ -34,6 +34,14 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
 
 
 def _molecule(comment: str, rows: list[str], last_lines: list[str], path: Path) -> ase.Atoms:
+    """Return a molecule.
+
+    Args:
+        comment: Second line, with the properties.
+        rows: Lines of atoms.
+        last_lines: Lines after the atoms: frequencies, SMILES, InChI.
+        path: The file, for messages.
+    """
     words = comment.split()
     try:
         values = [_number(word) for word in words[2:]]

@@ -120,6 +120,7 @@ def _opener(path: Path) -> Callable[..., Any] | None:
 
 @contextmanager
 def _open(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file to read bytes, decompressed; a DataError ends the reading beyond the limit of the decompressed size."""
     opener = _opener(path)
     if opener is None:
         with path.open("rb") as file:

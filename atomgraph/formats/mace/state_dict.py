@@ -203,14 +203,14 @@ def _multi_head_readout(readout: MultiHeadMLP, mace_path: str, path: str) -> Ite
             f"{path}.last",
             (n_hidden,),
             first_unit * n_heads + head,
-            place=(head,),
+            index=(head,),
             step=n_heads,
         )
         if readout.middle is not None:
             for k in range(n_hidden):
                 start = (first_unit + k) * n_heads * n_hidden + first_unit
                 yield TensorSlice(
-                    f"{mace_path}.linear_mid.weight", f"{path}.middle", (n_hidden,), start, place=(head, k)
+                    f"{mace_path}.linear_mid.weight", f"{path}.middle", (n_hidden,), start, index=(head, k)
                 )
     if readout.middle_bias is not None:
         yield whole_tensor(f"{mace_path}.linear_mid.bias", f"{path}.middle_bias", (n_heads, n_hidden))

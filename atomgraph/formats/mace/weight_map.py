@@ -12,12 +12,13 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.old_names import OldAttribute, old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class TensorSlice:
-    """``tensor[place] = mace_tensor.flatten()[start : end : step].reshape(shape).permute(order)``.
+    """``tensor[index] = mace_tensor.flatten()[start : end : step].reshape(shape).permute(order)``.
 
     Attributes:
         mace_name: Name of the tensor in mace-torch's state dict.
@@ -25,7 +26,7 @@ class TensorSlice:
         shape: Shape of the slice in mace-torch, before ``order``.
         start: Index of the first element of the slice in the flat tensor of mace-torch.
         order: Permutation of the axes of the slice; None for no change.
-        place: Index in atomgraph's tensor; () for the complete tensor.
+        index: Index in atomgraph's tensor; () for the complete tensor.
         step: Distance of consecutive elements in the flat tensor of mace-torch.
     """
 
@@ -34,7 +35,7 @@ class TensorSlice:
     shape: tuple[int, ...]
     start: int = 0
     order: tuple[int, ...] | None = None
-    place: tuple[Any, ...] = ()
+    index: tuple[Any, ...] = ()
     step: int = 1
 
     @property
@@ -42,17 +43,18 @@ class TensorSlice:
         """Index after the last element of the slice in the flat tensor of mace-torch."""
         return self.start + (prod(self.shape) - 1) * self.step + 1
 
+    place = OldAttribute("index")
     theirs = OldAttribute("mace_name")
     ours = OldAttribute("name")
 
     def copy_from_mace(self, mace_tensor: Tensor, tensor: Tensor) -> None:
         """Copy the slice from mace-torch's tensor into atomgraph's tensor."""
         part = mace_tensor.reshape(-1)[self.start : self.end : self.step].reshape(self.shape)
-        tensor[self.place] = part if self.order is None else part.permute(self.order)
+        tensor[self.index] = part if self.order is None else part.permute(self.order)
 
     def copy_to_mace(self, tensor: Tensor, mace_tensor: Tensor) -> None:
         """Copy the slice from atomgraph's tensor into mace-torch's tensor, which is contiguous."""
-        part = tensor[self.place]
+        part = tensor[self.index]
         if self.order is not None:
             part = part.permute([self.order.index(axis) for axis in range(len(self.order))])
         mace_tensor.view(-1)[self.start : self.end : self.step] = part.reshape(-1)
@@ -82,8 +84,8 @@ def linear_slices(mace_path: str, path: str, irreps_in: o3.Irreps, irreps_out: o
         n_rows[irrep] = first_row + n_in
         for n_out, irrep_out in irreps_out:
             if irrep_out == irrep:
-                place = (slice(first_row, first_row + n_in),)
-                yield TensorSlice(f"{mace_path}.weight", f"{path}.weights.{irrep}", (n_in, n_out), start, place=place)
+                index = (slice(first_row, first_row + n_in),)
+                yield TensorSlice(f"{mace_path}.weight", f"{path}.weights.{irrep}", (n_in, n_out), start, index=index)
                 start += n_in * n_out
 
 

@@ -106,7 +106,7 @@ def mace_arguments(model: MACE) -> dict[str, Any]:
             "mace-torch has a linear readout for a single layer, and one with hidden units for the last of several layers"
         )
     irreps_up = [layer.interaction.irreps_up for layer in layers]
-    is_narrow = any(layer.interaction.irreps_up != layer.interaction.irreps_in for layer in layers)
+    has_edge_irreps = any(layer.interaction.irreps_up != layer.interaction.irreps_in for layer in layers)
     has_float32 = layers[0].arguments["coupling_dtype"] == "float32" or model.dtype == torch.float32
     return {
         "dtype": "float32" if has_float32 else "float64",
@@ -131,8 +131,8 @@ def mace_arguments(model: MACE) -> dict[str, Any]:
         "correlation": [layer.product.order for layer in layers],
         "radial_MLP": list(layers[0].arguments["radial_hidden"]),
         "use_agnostic_product": not layers[0].arguments["by_element"],
-        "edge_irreps": str(irreps_up[-1]) if is_narrow else None,
-        "use_edge_irreps_first": is_narrow and irreps_up[0] != layers[0].interaction.irreps_in,
+        "edge_irreps": str(irreps_up[-1]) if has_edge_irreps else None,
+        "use_edge_irreps_first": has_edge_irreps and irreps_up[0] != layers[0].interaction.irreps_in,
         "avg_num_neighbors": [_mean_neighbours(layer) for layer in layers],
         "pair_repulsion": baseline.repulsion is not None,
         "use_last_readout_only": len(layers) > 1 and model.arguments["readout_last_only"],

@@ -52,8 +52,10 @@ def _describe_error(shift: EnergyShift, e0: Mapping[str, float]) -> str:
     for multiple, explanation in EXPLANATIONS.items():
         if abs(factor - multiple) < MULTIPLE_TOLERANCE * abs(multiple) and residual < MULTIPLE_TOLERANCE:
             return f"E0 is wrong: {explanation}"
-    largest = max(abs(value) for value in shift.shift)
-    large_shifts = {symbol: value for symbol, value in shift.by_element.items() if abs(value) > SMALL_SHIFT * largest}
+    largest_shift = max(abs(value) for value in shift.shift)
+    large_shifts = {
+        symbol: value for symbol, value in shift.by_element.items() if abs(value) > SMALL_SHIFT * largest_shift
+    }
     if shift.undetermined or len(large_shifts) == len(shift.elements):
         return "E0 is wrong"
     shifts = ", ".join(f"{symbol} by {value:+.4f} eV/atom" for symbol, value in large_shifts.items())

@@ -57,13 +57,13 @@ def _impossible_quantity(name: str, size: float, unit: str) -> Finding:
 
 def _impossible_structures(predictions: LabelledPredictions) -> list[Finding]:
     """Find single structures with an impossible force."""
-    largest = {
+    max_forces = {
         i: float(np.abs(label["forces"]).max()) for i, label in enumerate(predictions.labels) if "forces" in label
     }
-    rows = [i for i, size in largest.items() if size > MAX_FORCE]
+    rows = [i for i, size in max_forces.items() if size > MAX_FORCE]
     if not rows:
         return []
-    size, names = max(largest[i] for i in rows), frame_names(predictions.frames, rows)
+    size, names = max(max_forces[i] for i in rows), frame_names(predictions.frames, rows)
     subject = f"{format_count(len(rows), 'structure')} {'has' if len(rows) == 1 else 'have'}"
     message = f"{subject} forces up to {size:.3g} eV/Å: {', '.join(names[:3])}"
     return [Finding("magnitude", WRONG, names, size, "eV/Å", message, "remove these structures")]

@@ -66,6 +66,7 @@ def _contradiction(anticorrelated: Agreement, reference: Agreement) -> Finding:
 
 
 def _finding(agreement: Agreement, severity: str, reason: str) -> Finding:
+    """Make the finding for an anticorrelated quantity; ``reason`` is the reason to expect a wrong sign of the labels."""
     name = agreement.quantity
     message = f"{name} labels have the opposite sign of the predictions: {agreement.describe()}; {reason}"
     return Finding(f"{name} sign", severity, [], agreement.correlation, "", message, ADVICE[name])

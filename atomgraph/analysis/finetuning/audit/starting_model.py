@@ -36,11 +36,11 @@ def start_findings(predictions: LabelledPredictions) -> list[Finding]:
     if not agreements:
         message = "too few labels to compare with the predictions of the starting model"
         return [Finding("start", WARNING, [], 0.0, "", message, "read the report card after training")]
-    best = max(agreements.values(), key=lambda agreement: agreement.correlation)
+    best_agreement = max(agreements.values(), key=lambda agreement: agreement.correlation)
     texts = "; ".join(f"{name}: {agreement.describe()}" for name, agreement in agreements.items())
     message = f"labels are not correlated with predictions of the starting model, so units and signs cannot be checked: {texts}"
     advice = "training from scratch may be as good; if the model was trained on similar structures, check the data"
-    return [Finding("start", WARNING, [], best.correlation, "", message, advice)]
+    return [Finding("start", WARNING, [], best_agreement.correlation, "", message, advice)]
 
 
 def head_findings(potential: Potential, frames: Sequence[ase.Atoms], head: str) -> list[Finding]:
@@ -62,16 +62,16 @@ def head_findings(potential: Potential, frames: Sequence[ase.Atoms], head: str) 
         name: _force_errors(LabelledPredictions.from_potential(potential, sample, name)) for name in potential.heads
     }
     chosen_errors = errors.pop(head)
-    best = min(errors, key=lambda name: float(np.median(errors[name])))
-    fraction = float(np.mean(errors[best] < ERROR_RATIO * chosen_errors))
+    best_head = min(errors, key=lambda name: float(np.median(errors[name])))
+    fraction = float(np.mean(errors[best_head] < ERROR_RATIO * chosen_errors))
     if fraction < MIN_FRACTION:
         return []
     message = (
-        f"the RMSE of forces is {np.median(errors[best]):.3g} eV/Å with the head {best!r}, and "
-        f"{np.median(chosen_errors):.3g} eV/Å with the chosen head {head!r}; it is at most half as large in {fraction:.0%} of "
-        f"{len(sample)} structures"
+        f"the RMSE of forces is {np.median(errors[best_head]):.3g} eV/Å with the head {best_head!r}, and "
+        f"{np.median(chosen_errors):.3g} eV/Å with the chosen head {head!r}; the first error is at most half as large in "
+        f"{fraction:.0%} of {len(sample)} structures"
     )
-    return [Finding("head", WARNING, [], fraction, "", message, f"set start.head: {best}")]
+    return [Finding("head", WARNING, [], fraction, "", message, f"set start.head: {best_head}")]
 
 
 def _force_errors(predictions: LabelledPredictions) -> np.ndarray:

@@ -78,12 +78,12 @@ def unit_findings(predictions: LabelledPredictions) -> list[Finding]:
             unit: -log(value) for unit, value in CANDIDATE_UNITS[name].items()
         } | _per_atom_log_ratio(name, predictions)
         differences = {unit: abs(log_ratio - candidate) for unit, candidate in candidate_log_ratios.items()}
-        smallest = min(differences.values())
-        if smallest > WARNING_DIFFERENCE:
+        smallest_difference = min(differences.values())
+        if smallest_difference > WARNING_DIFFERENCE:
             continue
-        similar_units = [unit for unit in differences if differences[unit] < smallest + log(1.05)]
+        similar_units = [unit for unit in differences if differences[unit] < smallest_difference + log(1.05)]
         is_certain = (
-            smallest < ERROR_DIFFERENCE
+            smallest_difference < ERROR_DIFFERENCE
             and agreement.min_abs_correlation > HIGH_CORRELATION
             and abs(log_ratio) > MIN_ERROR_SCALE
             and (reference is not None or _is_trained(predictions))

@@ -116,6 +116,7 @@ def dimer_pictures(curves: Sequence[DimerCurve], target_elements: Iterable[str])
 
 
 def _figure(curve: DimerCurve) -> Figure:
+    """Plot the energies before and after fine-tuning, clipped at ``PLOT_LIMIT``."""
     series = {}
     for name in ("before", "after"):
         energy = getattr(curve, name)

@@ -70,8 +70,8 @@ def _weight_change(
 ) -> WeightChange:
     """Return the change of one group from its weights before and after fine-tuning."""
     with torch.no_grad():
-        before = torch.cat([weight.detach().double().cpu().flatten() for weight in weights_before])
-        after = torch.cat([weight.detach().double().cpu().flatten() for weight in weights_after])
-    change, norm = float((after - before).norm()), float(before.norm())
+        flat_before = torch.cat([weight.detach().double().cpu().flatten() for weight in weights_before])
+        flat_after = torch.cat([weight.detach().double().cpu().flatten() for weight in weights_after])
+    change, norm = float((flat_after - flat_before).norm()), float(flat_before.norm())
     relative = change / norm if norm else change
-    return WeightChange(group, layer, len(before), relative, int((after != before).sum()))
+    return WeightChange(group, layer, len(flat_before), relative, int((flat_after != flat_before).sum()))
