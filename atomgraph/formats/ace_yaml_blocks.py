@@ -25,7 +25,7 @@ class ClusterFunction:
 
     Attributes:
         elements: Chemical symbols, the central atom first.
-        ns: Radial index n of each factor.
+        ns: Radial index n of each factor, from 1.
         ls: Degree l of each factor.
         inner: Degrees of the intermediate couplings; empty for fewer than three factors.
         coefficients: One coefficient for each density.

@@ -131,7 +131,7 @@ def method_table(results: Sequence[RunResult], start: RunResult) -> Table:
                 *source_cells,
             ]
         )
-    note = "Means over seeds; ±: half the range. Source energies with the source's E0; the start's with E0 shifted."
+    note = "Means over seeds; ±: half the range. Source energies use E0 of the source, target energies E0 of the run."
     return Table(columns, rows, title="Methods of fine-tuning", note=note)
 
 

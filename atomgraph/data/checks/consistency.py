@@ -86,7 +86,7 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
 
     The check uses consecutive frames with the same atoms, the same cell and small displacements (molecular dynamics,
     relaxations, finite displacements). It needs at least four pairs of frames, whose energy differences are correlated with
-    the work. A finding is made if the ratio of both is outside 0.8 to 1.25.
+    the work. A finding is made if energy differences divided by work are outside 0.8 to 1.25.
 
     Args:
         frames: Structures.

@@ -95,7 +95,7 @@ def _layers(model: MACE) -> Iterator[TensorSlice]:
     radial = model.branches[0].layers[0].radial
     if radial.basis != "chebyshev":
         name = {"bessel": "bessel_weights", "gaussian": "gaussian_weights"}[radial.basis]
-        # mace-torch has one set of frequencies or centres; the state dict of atomgraph repeats them in each layer
+        # mace-torch has one set of frequencies or centres; the state dict of atomgraph has them twice per layer
         for t in range(len(model.branches[0].layers)):
             for path in (f"{BRANCH}.layers.{t}.radial.places", f"{BRANCH}.layers.{t}.interaction.radial.places"):
                 yield whole_tensor(f"radial_embedding.bessel_fn.{name}", path, radial.places.shape)
@@ -119,7 +119,7 @@ def _interaction(part: Any, mace_path: str, path: str) -> Iterator[TensorSlice]:
     """Yield the slices of an interaction.
 
     Names of linear maps in atomgraph's state dict: ``up`` before the convolution, ``mix`` after the convolution, ``past`` for
-    the residual, ``last`` after the gate, ``select`` by element of the message, ``skip`` for the output of the layer.
+    the residual, ``last`` after the gate, ``select`` by element of the message, ``skip`` for the output of the layer, ``down`` for the radial weights of attention.
 
     Args:
         part: The interaction of atomgraph.

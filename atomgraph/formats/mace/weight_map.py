@@ -64,7 +64,14 @@ class TensorSlice:
 
 
 def whole_tensor(mace_name: str, name: str, shape: Sequence[int], order: tuple[int, ...] | None = None) -> TensorSlice:
-    """Return the slice of a complete tensor, which may have another shape or order of axes."""
+    """Return the slice of a complete tensor.
+
+    Args:
+        mace_name: Name of the tensor in mace-torch's state dict.
+        name: Name of the tensor in atomgraph's state dict.
+        shape: Shape of the tensor before ``order``.
+        order: Permutation of the axes; None for no change.
+    """
     return TensorSlice(mace_name, name, tuple(shape), order=order)
 
 
