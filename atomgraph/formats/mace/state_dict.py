@@ -119,7 +119,8 @@ def _interaction(part: Any, mace_path: str, path: str) -> Iterator[TensorSlice]:
     """Yield the slices of an interaction.
 
     Names of linear maps in atomgraph's state dict: ``up`` before the convolution, ``mix`` after the convolution, ``past`` for
-    the residual, ``last`` after the gate, ``select`` by element of the message, ``skip`` for the output of the layer, ``down`` for the radial weights of attention.
+    the residual, ``last`` after the gate, ``select`` by element of the message, ``skip`` for the output of the layer,
+    ``down`` for the radial weights of attention.
 
     Args:
         part: The interaction of atomgraph.
