@@ -13,7 +13,7 @@ from atomgraph.old_names import old_names_of
 
 Files = str | list[str]
 Weight = Annotated[float, Field(ge=0)]
-FilesOrShare = Files | float | int | None
+FilesOrShare = Files | float | int | None  # files, a fraction, a number of frames, or None: no frames
 
 
 class DataSection(Section):

@@ -75,7 +75,7 @@ class Convolution {
         }
     };
 
-    // The n edges of `edge`, sorted by piece, and inside a piece by pair of kinds, so that tables of consecutive edges are in the first-level cache.
+    // The n edges of `edge`, sorted by piece, then by pair of kinds, so that consecutive edges use tables in the first-level cache.
     static const std::int32_t *sort_by_piece(const Edges &edges, const std::int32_t *edge, std::int64_t n, const Weights &weights) {
         static thread_local ThreadMemory<std::int32_t> keys, orders, sorted;
         static thread_local ThreadMemory<std::int64_t> begins;

@@ -20,8 +20,8 @@ struct Weights {
 };
 
 // One path. INDEX: index of the path. IN: index of a block of features, with D1 components. OUT: index of a block of sums, with D3
-// components. PLACE: index of the path among the N_SAME paths to OUT. M: offset of its matrix (D3, D1) in the matrices of an edge, or -1 if the
-// matrix is a constant times the unit matrix.
+// components. PLACE: index of the path among the N_SAME paths to OUT. M: offset of its matrix (D3, D1) in the matrices of an edge, or
+// -1 if the matrix is a constant times the unit matrix.
 template <int INDEX_, int IN_, int D1_, int OUT_, int D3_, int PLACE_, int N_SAME_, int M_>
 struct Path {
     static constexpr int INDEX = INDEX_, IN = IN_, D1 = D1_, OUT = OUT_, D3 = D3_, PLACE = PLACE_, N_SAME = N_SAME_, M = M_;

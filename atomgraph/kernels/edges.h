@@ -78,8 +78,8 @@ static inline std::int64_t find_centres(int n_threads, const Structure &s, std::
     return degenerate ? DEGENERATE : unsorted ? NOT_SORTED : 0;
 }
 
-// Writes the edges inside the cutoff to `lists`, and returns their number. Returns DEGENERATE for coincident atoms, positions that are not finite
-// and invalid atom indices, and NOT_SORTED for edges that are not sorted by centre.
+// Writes the edges inside the cutoff to `lists`, and returns their number. Returns DEGENERATE for coincident atoms, positions that are
+// not finite and invalid atom indices, and NOT_SORTED for edges that are not sorted by centre.
 static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, double cutoff, const EdgeLists &lists) {
     const Runs runs{n_runs, s.n_atoms};
     std::unique_ptr<std::int64_t[]> begin(new std::int64_t[s.n_atoms + 1]);

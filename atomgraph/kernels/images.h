@@ -68,17 +68,17 @@ class Images {
     const int64_t n_atoms;
     const double *const pos, *const cell, cutoff;
     std::unique_ptr<std::array<int32_t, 3>[]> periods;  // (n_atoms): periods that are subtracted to move each atom into the cell
-    std::unique_ptr<Image[]> all;                     // images sorted by cell of the grid; in each cell, the atoms of the structure come first
+    std::unique_ptr<Image[]> all;                     // images sorted by cell of the grid; in each cell, atoms of the structure first
     std::unique_ptr<float[]> x, y, z;                 // positions of the images, relative to the corner of the grid, Å
     int64_t n[3];                                     // numbers of cells of the grid; the last index varies fastest
     int64_t reach;                                    // number of cells of the grid within the cutoff, rounded up
-    std::vector<int32_t> first, n_own;                // for each cell of the grid: its first image in `all`, and its number of atoms of the structure
+    std::vector<int32_t> first, n_own;                // for each cell of the grid: its first image in `all`, number of atoms
     double margin;                                    // upper bound of rounding errors of squared distances, Å²
 
     Images(int64_t n_atoms, const double *pos, const double *cell, double cutoff)
         : n_atoms(n_atoms), pos(pos), cell(cell), cutoff(cutoff) {}
 
-    // Creates the images. Returns their number, or a Fault. Unusual structures are a Fault unless the caller has checked them (`checked`).
+    // Creates the images. Returns their number, or a Fault. Unusual structures are a Fault unless the caller has `checked` them.
     int64_t create(const uint8_t *pbc, bool checked) {
         if (n_atoms == 0 || !(checked || plausible(pbc))) return NOT_A_STRUCTURE;
         dual_ = reciprocal(cell, pbc);

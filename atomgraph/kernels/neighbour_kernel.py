@@ -21,7 +21,7 @@ class Pairs(NamedTuple):
     Attributes:
         edge_index: Neighbours (row 0) and centres (row 1), sorted by centre, (2, n_edges) int64.
         shift: Numbers of cell vectors that are added to reach the neighbour's image, times ``sign``, (n_edges, 3) int32.
-        close: Whether two atoms may coincide.
+        close: Whether two atoms are so close (about 0.003 Å) that they may coincide.
     """
 
     edge_index: np.ndarray

@@ -88,8 +88,8 @@ constexpr SetBits set_bits;
 #endif
 
 // Writes to `to` the rows of the candidates whose distance from candidate `self` may be below the cutoff, except `self`. Returns the
-// end of these rows. square: squared cutoff, Å².  margin: upper bound of rounding errors of squared distances, Å². `to` has space for n + WIDTH rows. uncertain: a distance differs from the cutoff by less than
-// rounding errors. close: two atoms may coincide.
+// end of these rows. square: squared cutoff, Å².  margin: upper bound of rounding errors of squared distances, Å². `to` has space for
+// n + WIDTH rows. uncertain: a distance differs from the cutoff by less than rounding errors. close: two atoms may coincide.
 int32_t *find_neighbours(Candidates &candidates, int64_t self, float square, float margin, int32_t *to, bool &uncertain, bool &close) {
     const float at_x = candidates.x[self], at_y = candidates.y[self], at_z = candidates.z[self];
     const float *x = candidates.x.data(), *y = candidates.y.data(), *z = candidates.z.data();

@@ -76,7 +76,7 @@ static inline void pair_sums(int n_threads, std::int64_t n_atoms, const Neighbou
     });
 }
 
-// Writes grad_vector: (n_edges, 3) gradient with respect to edge vectors, from the gradient grad_sum, (n_atoms,), with respect to the sums.
+// Writes grad_vector: (n_edges, 3) gradient with respect to edge vectors, from grad_sum: (n_atoms,) gradient with respect to the sums.
 static inline void pair_vjp(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const Real *vector,
                                const double *derivative_over_r, const double *grad_sum, Real *grad_vector) {
     parallel_for(n_threads, n_atoms, ATOMS_PER_PIECE, [&](std::int64_t i0, std::int64_t i1, int) {

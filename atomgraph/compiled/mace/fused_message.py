@@ -49,7 +49,7 @@ class LinearMessage:
         weights = Weights.from_linear(
             interaction.mix, 1.0 if interaction.by_density else 1.0 / float(interaction.neighbours())
         )
-        if not interaction.residual:
+        if not interaction.residual:  # then a second map, interaction.select, has one matrix for each element
             weights = weights.then(Weights.from_element_linear(interaction.select))
         layout, padding = sums_layout
         self._map = LinearMap(library, layout, message_layout, weights.pad(padding, _n_channels(message_layout)), dtype)
@@ -96,6 +96,7 @@ class GatedMessage:
     ):
         form, layouts = up
         self._gate = FusedGate(interaction.gate)
+        # Linear maps of the interaction: ``mix`` of the sums, ``past`` of the features, ``last`` of the output of the gate
         gate_input = self._gate.input_layout
         layout, padding = sums_layout
         self._map = LinearMap(library, layout, gate_input, Weights.from_linear(interaction.mix).pad(padding), dtype)
