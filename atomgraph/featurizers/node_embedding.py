@@ -22,7 +22,7 @@ FIELDS = {
     "charge": "charge",
     "total_spin": "spin",
     "spin": "spin",
-}  # name in MACE's files: field of the graph
+}  # name of a state, in configurations and in MACE's files: field of the graph
 # accepted keys of the settings in ``global_state``
 KEYS = ("type", "per", "emb_dim", "num_classes", "offset", "in_dim", "use_bias")
 

@@ -107,16 +107,16 @@ def solve_least_squares(
             facts["at_bound"] = result.at_bound
         solution = result
     else:
-        sparse = ard(_divide_columns(factor, gamma), significance=significance)
-        n_relevant = len(sparse.relevant_columns)
-        facts = {"kept": n_relevant, "log_evidence": sparse.log_evidence, "converged": sparse.converged}
+        ard_solution = ard(_divide_columns(factor, gamma), significance=significance)
+        n_relevant = len(ard_solution.relevant_columns)
+        facts = {"kept": n_relevant, "log_evidence": ard_solution.log_evidence, "converged": ard_solution.converged}
         solution = LinearSolution(
-            sparse.weights / gamma[:, None],
-            sparse.covariance_factor / gamma[:, None],
-            sparse.noise_square,
-            sparse.residual_square,
-            sparse.n_effective,
-            sparse.n_rows,
+            ard_solution.weights / gamma[:, None],
+            ard_solution.covariance_factor / gamma[:, None],
+            ard_solution.noise_square,
+            ard_solution.residual_square,
+            ard_solution.n_effective,
+            ard_solution.n_rows,
         )
     unknowns.assign(solution.weights[:, 0])
     return ClosedFormResult(solution, conditioning, _facts(solution, conditioning, factor) | facts)
@@ -140,18 +140,20 @@ def solve_sparse_gp(unknowns: LinearWeights, factor: TriangularFactor, *, jitter
     Raises:
         FittingError: If weights are undetermined.
     """
-    parts, used = [], torch.zeros(factor.n_unknowns, dtype=torch.bool, device=factor.R.device)
+    parts, is_used = [], torch.zeros(factor.n_unknowns, dtype=torch.bool, device=factor.R.device)
     for block in unknowns:
         matrix, jitter_factor = _prior(block)
         part = matrix.to(factor.R)
         is_unused = part.diagonal() == 0  # points that an element with few points does not use
-        used[block.columns] = ~is_unused
-        mean = part.diagonal()[~is_unused].mean() if bool((~is_unused).any()) else torch.ones((), dtype=part.dtype)
-        parts.append(part + torch.diag(torch.where(is_unused, mean, jitter_factor * jitter * mean)))
+        is_used[block.columns] = ~is_unused
+        mean_diagonal = (
+            part.diagonal()[~is_unused].mean() if bool((~is_unused).any()) else torch.ones((), dtype=part.dtype)
+        )
+        parts.append(part + torch.diag(torch.where(is_unused, mean_diagonal, jitter_factor * jitter * mean_diagonal)))
     solution = sparse_gp(factor, torch.block_diag(*parts), jitter=0.0)
-    conditioning = compute_conditioning(factor.R[:, used])
+    conditioning = compute_conditioning(factor.R[:, is_used])
     unknowns.assign(solution.weights[:, 0])
-    facts = {"log_evidence": solution.log_evidence, "jitter": jitter, "unknowns": int(used.sum())}
+    facts = {"log_evidence": solution.log_evidence, "jitter": jitter, "unknowns": int(is_used.sum())}
     return ClosedFormResult(solution, conditioning, _facts(solution, conditioning, factor) | facts)
 
 

@@ -237,18 +237,18 @@ def _validation_loss(validation: ResidualJacobian | None, valid: Sequence[Atomic
 
 
 def check_memory(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], memory: float) -> None:
-    """Check that there are weights and labels, and that J and its square fit into memory.
+    """Check that there are weights and labels, and that J and the smaller of JJᵀ and JᵀJ fit into memory.
 
     Args:
         jacobian: Residuals of the potential.
         graphs: Training structures.
-        memory: Largest size of J and its square, GB.
+        memory: Largest size of J and its smaller square together, GB.
 
     Raises:
-        FittingError: If there is no weight or no label, or J and its square are larger than ``memory``.
+        FittingError: If there is no weight or no label, or the matrices are larger than ``memory``.
     """
     if not jacobian.weights:
-        raise FittingError("this potential has no weights to train")
+        raise FittingError("this potential has no weights to train; set requires_grad of some weights")
     n_rows = jacobian.n_rows(graphs)
     if not n_rows:
         raise FittingError("no structure has a label to fit; add energies, forces or stresses, or give their sigma")

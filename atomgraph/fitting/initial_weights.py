@@ -18,7 +18,7 @@ from atomgraph.potential import Potential
 
 N_STRUCTURES_LINEAR = 500  # structures for a fit of the last linear maps
 N_STRUCTURES_ALL = 32  # structures for a fit of all weights, enough for a mean
-STEPS = 3  # Gauss-Newton steps
+STEPS = 3  # largest number of Gauss-Newton steps
 RELATIVE_RIDGE = (
     0.03  # √λ for the last maps, relative to the largest singular value of X; so large that only the mean is fitted
 )
@@ -59,8 +59,8 @@ def fit_initial_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> 
               \qquad \lambda = (0.03\,\sigma_1)^2,
 
     with the row :math:`x_s` of the design matrix and the number of atoms :math:`n_s` of structure s, and the largest singular
-    value :math:`\sigma_1` of the rows :math:`x_s / n_s`. Because of the large ridge, only
-    the part of the energy errors that most structures share is fitted.
+    value :math:`\sigma_1` of the rows :math:`x_s / n_s`. Because of the large ridge, only the part of the energy errors
+    that most structures share is fitted.
 
     Features with random weights may hardly depend on the environment (MACE). The last maps would then become so large that
     forces get worse. In this case, or without linear readouts, all weights are changed instead, by up to three Gauss-Newton

@@ -133,8 +133,8 @@ def _choose_environments(
     for element, parts in features_by_element.items():
         candidates = torch.cat(parts)
         points = selection.choose(candidates, n_points, partial(readout.kernel_matrix, element=element))
-        dot_product = readout.kernel == "dot_product"
-        points = project(points, candidates, _SINGULAR_TOLERANCE) if dot_product else points
+        is_dot_product = readout.kernel == "dot_product"
+        points = project(points, candidates, _SINGULAR_TOLERANCE) if is_dot_product else points
         readout.points[element, : len(points)] = points
         if len(points) < n_points:
             name = f"environments of {readout.elements[element]}"

@@ -20,7 +20,7 @@ class PaddedTerms:
     of terms per centre after padding.
 
     Attributes:
-        terms: Indices of terms, (n_centres · n_padded,); arbitrary in the padding, where derivatives are zero.
+        terms: Indices of terms, (n_centres · n_padded,); 0 in the padding, where derivatives are zero.
         left_jacobian: Derivatives of x, (n_centres, n_left, 3 · n_padded).
         product: y, (n_centres, n_right, 3 · n_padded); x, (n_centres, n_left, 3 · n_padded), both repeated for the three
             axes; derivatives of y, (n_centres, n_right, 3 · n_padded); p and q, (n_functions,). None if g is x.
@@ -50,17 +50,19 @@ class PaddedTerms:
             slots = slots.expand(-1, 3, -1).view(n_centres, n_padded, 3, -1)
             return slots.permute(0, 3, 1, 2).reshape(n_centres, -1, 3 * n_padded)
 
-        factors = derivatives.terms
+        density_terms = derivatives.terms
         terms = rows.new_zeros(n_centres * n_padded).index_copy(0, slot, rows)
         left_jacobian = pad(derivatives.left_jacobian.index_select(0, rows))
         if (
-            factors.right is None
-            or factors.left_column is None
-            or factors.right_column is None
+            density_terms.right is None
+            or density_terms.left_column is None
+            or density_terms.right_column is None
             or derivatives.right_jacobian is None
         ):
             return cls(terms, left_jacobian, None)
-        left, right = (pad(factor.index_select(0, rows)[:, None]) for factor in (factors.left, factors.right))
+        left, right = (
+            pad(factor.index_select(0, rows)[:, None]) for factor in (density_terms.left, density_terms.right)
+        )
         return cls(
             terms,
             left_jacobian,
@@ -68,8 +70,8 @@ class PaddedTerms:
                 right,
                 left,
                 pad(derivatives.right_jacobian.index_select(0, rows)),
-                factors.left_column,
-                factors.right_column,
+                density_terms.left_column,
+                density_terms.right_column,
             ),
         )
 

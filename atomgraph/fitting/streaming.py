@@ -95,7 +95,7 @@ def accumulate(
 
 
 def _write(path: Path, accumulator: RowAccumulator, n_done: int, n_blocks: int, n_graphs: int) -> None:
-    """Write a checkpoint."""
+    """Write a checkpoint; ``place`` contains the finished structures, finished blocks, all structures, and the version."""
     state = accumulator.state() | {"place": torch.tensor([n_done, n_blocks, n_graphs, VERSION])}
     header = {"format": "block of a fit", "version": VERSION, checksums.KEY: checksums.BLANK}
     tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
@@ -110,7 +110,7 @@ def _write(path: Path, accumulator: RowAccumulator, n_done: int, n_blocks: int, 
 def _read(
     path: Path, kind: type[RowAccumulator], n_unknowns: int, n_graphs: int, device: torch.device
 ) -> tuple[RowAccumulator, int, int]:
-    """Read a checkpoint; ``place`` has three numbers in version 1, which has no checksum.
+    """Read a checkpoint. In version 1, ``place`` has no version number, and there is no checksum.
 
     Returns:
         Accumulator, number of finished structures, number of finished blocks.

@@ -13,7 +13,7 @@ from atomgraph.old_names import old_names_of
 def edge_vectors(graph: AtomicGraph) -> Tensor:
     r"""Vectors from neighbour to centre, :math:`r_e = x_{centre} - x_{neighbour} + S_e L`.
 
-    :math:`S_e` are the integer cell shifts of an edge, :math:`L` the cell vectors (rows) of its structure.
+    :math:`S_e` are the integer cell shifts of edge e, :math:`L` the cell vectors (rows) of the structure.
 
     Returns:
         Vectors, (n_edges, 3), Å, in the dtype of ``graph.pos``.

@@ -15,7 +15,8 @@ from atomgraph.graph.checks import check_contacts, check_structure
 from atomgraph.graph.crowding import check_crowding
 from atomgraph.kernels import neighbour_kernel as kernel
 
-_MAX_BINS, _MAX_BINS_PER_ATOM = 10_000, 4  # of matscipy's cell list; empty bins also take memory and time
+# largest number of bins of matscipy's cell list: a constant, plus a number per atom; empty bins also take memory and time
+_MAX_BINS, _MAX_BINS_PER_ATOM = 10_000, 4
 
 
 class NeighbourList(Protocol):
@@ -95,7 +96,14 @@ def _edges(structure: StructureArrays, cutoff: float, sign: int) -> tuple[np.nda
 
 
 def _from_kernel(structure: StructureArrays, cutoff: float, sign: int, *, checked: bool = False) -> kernel.Pairs | None:
-    """Return the pairs of the compiled kernel; None if the structure is not valid, or must be checked first."""
+    """Return the pairs of the compiled kernel; None if the structure is not valid, or must be checked first.
+
+    Args:
+        structure: The structure.
+        cutoff: Cutoff radius, Å.
+        sign: Sign of the shifts, as in ``_edges``.
+        checked: True if ``check_structure`` has accepted the structure.
+    """
     return kernel.find_pairs(
         structure.positions,
         structure.cell,

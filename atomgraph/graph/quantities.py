@@ -83,7 +83,7 @@ class Quantity:
         return (n_atoms, *self.shape) if self.per == "atom" else self.shape
 
     def table_components(self, value: np.ndarray, n_atoms: int) -> np.ndarray:
-        """Return the components that error tables compare, (n_components,), in ``inner_unit``.
+        """Return all components that error tables compare, (n_labels · n_table_components,), in ``inner_unit``.
 
         An extensive quantity is divided by the number of atoms.
 

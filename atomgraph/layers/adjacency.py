@@ -72,7 +72,9 @@ class GaussianShells(Adjacency):
     def __init__(self, channels: int, cutoff: float, start: float = 1.0):
         super().__init__()
         if channels < 1 or not cutoff > start:
-            raise WiringError(f"{channels} shells between {start} Å and the cutoff of {cutoff} Å cannot be made")
+            raise WiringError(
+                f"Gaussian shells need channels ≥ 1 and start < cutoff, but have {channels}, {start} Å and {cutoff} Å"
+            )
         self.cutoff, self.channels = float(cutoff), channels
         self._unit = (cutoff - start) / 6.0  # initial standard deviation, Å
         self.place = torch.nn.Parameter(torch.linspace(start, cutoff, channels) / self._unit)
@@ -91,7 +93,7 @@ def resolve_adjacency(channels: int, cutoff: float, adjacency: Adjacency | None)
     Args:
         channels: Number of channels of the layer.
         cutoff: Cutoff radius of the layer, Å.
-        adjacency: Adjacency to check, or None.
+        adjacency: Adjacency to check; None for the cutoff envelope.
 
     Raises:
         WiringError: If the adjacency has another number of channels, or a cutoff above that of the layer.

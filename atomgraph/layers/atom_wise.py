@@ -25,7 +25,7 @@ class AtomWise(Layer):
     Args:
         elements: Chemical symbols, in the order of the model.
         irreps_in, irreps_out: Scalar features per atom before and after the layer, as a number or irreps (``0e``).
-        hidden: Widths of hidden layers, each with activation silu.
+        hidden: Widths of hidden layers before the map above, each with activation silu.
         activation: Name of the activation function σ, in ``nn.activation.ACTIVATIONS``.
 
     Raises:

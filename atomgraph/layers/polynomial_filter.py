@@ -34,8 +34,8 @@ class PolynomialFilter(MessageLayer):
         weights: ``matrix`` for a channel matrix for each k, or ``scalar`` for :math:`p_w(L) = \sum_k w_k L^k`.
         activation: Name of the activation function σ, in ``nn.activation.ACTIVATIONS``.
         bias: Add a bias b, initially zero.
-        lambda_max: Upper bound of the eigenvalues of L; 2 if None. The plain Laplacian has no general bound, so a
-            Chebyshev filter needs this argument.
+        lambda_max: Upper bound of the eigenvalues of L, for the basis ``chebyshev``; 2 if None. The plain Laplacian has no
+            general bound, so a Chebyshev filter of this type needs the argument.
         adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 
     Raises:

@@ -61,8 +61,8 @@ class Standardize(Layer):
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
         """Return mean and standard deviation for the elements of the new model.
 
-        If several new columns replace one old column, the first of them gets its mean divided by the factor of the column,
-        and the others get zero.
+        If several new columns replace one old column, the first new column gets the mean of the old column, divided by the
+        factor of the new column. The mean of other new columns is zero.
         """
         mean, std = self.mean[edit.rows], self.width[edit.rows]
         if edit.columns is not None:

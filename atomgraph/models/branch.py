@@ -111,6 +111,7 @@ class Branch(Part):
         for depth, part in enumerate([*self.layers, *self.readouts]):
             if (calibrated := as_calibrated(part)) is None:
                 continue
+            # a layer reads the output of the part before it; the readouts read the outputs of the last layers
             input_index = depth if depth < len(self.layers) else depth - len(self.readouts) + 1
             for graph, edges in batches():
                 h = next(islice(self._all_features(graph, edges), input_index, None))
@@ -163,7 +164,7 @@ class Branch(Part):
             raise WiringError(f"{name} should be a {kind.__name__}, but is {a_kind(part)}")
         cutoff = getattr(part, "cutoff", None)
         if isinstance(cutoff, int | float) and cutoff > self.cutoff + 1e-12:
-            raise WiringError(f"{name} reaches {cutoff} Å, beyond the branch's cutoff of {self.cutoff} Å")
+            raise WiringError(f"{name} has a cutoff of {cutoff} Å, beyond the branch's cutoff of {self.cutoff} Å")
 
 
 def _check_irreps(name: str, expected: o3.Irreps, source: str, irreps: o3.Irreps, features: str = "features") -> None:

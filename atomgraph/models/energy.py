@@ -55,7 +55,10 @@ class EnergyModel(Part):
         for i, branch in enumerate(self.branches):
             n_outputs = {readout.n_outputs for readout in branch.readouts}
             if not n_outputs <= {1, len(self.heads)}:
-                raise WiringError(f"branches[{i}] gives {max(n_outputs)} energies per atom for {len(self.heads)} heads")
+                raise WiringError(
+                    f"branches[{i}] gives {max(n_outputs)} energies per atom for {len(self.heads)} heads; readouts should have "
+                    "one output, or one per head"
+                )
 
     @property
     def elements(self) -> list[str]:

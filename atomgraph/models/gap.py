@@ -35,11 +35,11 @@ class GAP(EnergyModel):
         delta: Standard deviation δ of the energy, eV, as in gap_fit.
         n_max, l_max, sigma, basis, envelope_width, central_weight, channels: Arguments of ``featurizers.SOAP``.
         pairs: Settings of the kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}``; None
-            for no such kernels. Defaults are SOAP's cutoff, 30, 0.3 Å, 5 eV and 1 Å. theta None is 1.75 times the distance
-            between neighbouring points. theta 1 Å is common with gap_fit; neighbouring points are then nearly dependent,
-            and weights are large and cancel.
-        triples: Settings of the kernels of all triples, with the same keys; None for no such kernels. Defaults are SOAP's
-            cutoff, 50, [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å.
+            for no such kernels. Defaults: SOAP's cutoff, n_points 30, theta 0.3 Å, delta 5 eV, envelope_width 1 Å. theta
+            None is 1.75 times the distance between neighbouring points. theta 1 Å is common with gap_fit; neighbouring
+            points are then nearly dependent, and weights are large and cancel.
+        triples: Settings of the kernels of all triples, with the same keys; None for no such kernels. Defaults: SOAP's
+            cutoff, n_points 50, theta [1 Å, 1 Å², 1 Å], delta 1 eV, envelope_width 0.6 Å.
         baseline: E0, scale, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:

@@ -44,7 +44,7 @@ class IsolatedEnergies:
 
     In training mode :math:`\varepsilon^{free}` is computed at every step, with its gradient with respect to the weights. In
     evaluation mode it is a constant per element and output, which is computed again only if a weight has changed. If features
-    depend on the charge or spin of the structure, :math:`\varepsilon^{free}` is that of the same charge and spin.
+    depend on the charge or spin of the structure, :math:`\varepsilon^{free}` has the charge and spin of the structure.
     """
 
     def __init__(self) -> None:

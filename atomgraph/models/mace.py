@@ -50,7 +50,7 @@ class MACE(EnergyModel):
         radial: Arguments of ``nn.RadialEmbedding``, such as ``{"n_radial": 8}``; None: the defaults. All layers share
             the embedding.
         layer: Further arguments of ``layers.MACELayer``, one mapping for all layers or a list; None: no further arguments.
-        readout: Arguments of the last readout, ``{"readout_hidden": 16}``; ``{"readout_hidden": None}`` for a linear
+        readout: Arguments of the last readout; None: ``{"readout_hidden": 16}``. ``{"readout_hidden": None}`` gives a linear
             readout.
         readout_last_only: Whether only the last layer has a readout.
         last_layer_scalars: Whether the last layer returns only irreps ``0e``.

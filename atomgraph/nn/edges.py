@@ -30,8 +30,8 @@ class Edges:
         element: Row of each atom's element in the model's table of elements, (n_atoms,).
         n_atoms: Number of atoms.
         n_elements: Number of elements of the model.
-        origin: The same vectors before their conversion, in the dtype of the graph, (n_edges, 3), Å; None if ``vector`` was
-            not converted.
+        origin: The same vectors before their conversion, in the dtype of the graph, (n_edges, 3), Å; None after
+            ``with_vectors``.
     """
 
     vector: Tensor

@@ -71,9 +71,9 @@ def require_no_matrices(part: torch.nn.Module) -> dict[str, LinearMap]:
     names = _matrix_names(part, "")
     if names:
         kind = type(part).__name__
-        verb = "weights" if len(names) > 1 else "weight"
+        noun = "weights" if len(names) > 1 else "weight"
         raise WiringError(
-            f"{kind} has the {verb} {', '.join(names)}, and does not declare whether LoRA can adapt them; "
+            f"{kind} has the {noun} {', '.join(names)}, and does not declare whether LoRA can adapt them; "
             f"define linear_maps() in {kind}"
         )
     return {}

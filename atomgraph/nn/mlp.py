@@ -36,7 +36,9 @@ class MLP(torch.nn.Module):
         super().__init__()
         widths = [n_in, *hidden, n_out]
         if min(widths) < 1 or n_elements < 1:
-            raise WiringError(f"a multilayer perceptron needs widths of at least one, but has {widths}")
+            raise WiringError(
+                f"a multilayer perceptron needs widths and n_elements of at least one, but has {widths} and {n_elements}"
+            )
         self.activation = get_activation(activation)
         gain = ACTIVATIONS[activation][1]
         gains = [1.0] + [gain] * len(hidden)

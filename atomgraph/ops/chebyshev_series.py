@@ -75,10 +75,10 @@ def chebyshev_series(r: Tensor, coefficients: tuple[Tensor, ...], upper: float) 
 def _polynomials(r: Tensor, n_terms: int, upper: float) -> Tensor:
     """Chebyshev polynomials :math:`T_k`, (n_terms, n_edges), shared by the functions and all their derivatives."""
     x = (r * (2.0 / upper) - 1.0).clamp(max=1.0)
-    double = 2.0 * x
+    two_x = 2.0 * x
     terms = [torch.ones_like(x), x]
     for _ in range(n_terms - 2):
-        terms.append(torch.addcmul(-terms[-2], double, terms[-1]))
+        terms.append(torch.addcmul(-terms[-2], two_x, terms[-1]))
     return torch.stack(terms)
 
 

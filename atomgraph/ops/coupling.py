@@ -82,7 +82,7 @@ def couplings(irreps_in: str, irrep_out: str, order: int) -> tuple[Coupling, ...
 
 
 def n_couplings(irreps_in: str, irrep_out: str, order: int) -> int:
-    """Count ``couplings`` without computing them."""
+    """Count the ``couplings`` of the same arguments without computing them."""
     target, irreps = o3.Irrep(irrep_out), o3.Irreps(irreps_in)
     count = Counter(irrep for _, irrep in irreps)
     for step in range(2, order + 1):
@@ -97,7 +97,7 @@ def n_couplings(irreps_in: str, irrep_out: str, order: int) -> int:
 
 
 def coupling_tensor(irreps_in: str, irrep_out: str, order: int) -> Tensor:
-    """Compute MACE's tensor U of all couplings.
+    """Compute MACE's tensor U of all ``couplings`` with the same arguments.
 
     Returns:
         U, (2L+1, n, … n, n_paths), or (n, … n, n_paths) for L = 0; float64. n is the dimension of ``irreps_in``, and n_paths

@@ -1,4 +1,4 @@
-"""Cutoff envelopes: smooth functions of the distance, 1 at the centre, 0 at the cutoff and beyond.
+"""Cutoff envelopes: functions of the distance that decrease to 0 at the cutoff, from 1 (``tanh_cubed``: 0.44) at r = 0.
 
 The distance is clamped to the range of the function. Value and first two derivatives are therefore finite at every distance,
 and zero beyond the cutoff. (``torch.where`` around a singular branch would give NaN gradients.)

@@ -28,10 +28,10 @@ def finnis_sinclair(rho: Tensor, exponent: Tensor) -> Tensor:
     sign, a = _sign_and_modulus(rho)
     linear_factor = _INVERSE_LINEAR_RANGE ** (1.0 - exponent)
     is_zero = a <= _NEGLIGIBLE
-    safe = torch.where(is_zero, 1.0, a)
-    cubed = (_INVERSE_LINEAR_RANGE * safe).clamp(max=4.0) ** 3
-    decay = torch.where(cubed > 30.0, 0.0, torch.exp(-cubed))
-    power = sign * ((1.0 - decay) * safe**exponent + linear_factor * decay * safe)
+    positive_a = torch.where(is_zero, 1.0, a)
+    wa_cubed = (_INVERSE_LINEAR_RANGE * positive_a).clamp(max=4.0) ** 3
+    decay = torch.where(wa_cubed > 30.0, 0.0, torch.exp(-wa_cubed))
+    power = sign * ((1.0 - decay) * positive_a**exponent + linear_factor * decay * positive_a)
     return torch.where(is_zero, linear_factor * rho, power)
 
 
@@ -54,7 +54,7 @@ def finnis_sinclair_shifted_scaled(rho: Tensor, exponent: Tensor) -> Tensor:
     """
     sign, a = _sign_and_modulus(rho)
     is_linear = (exponent - 1.0).abs() < _NEGLIGIBLE
-    m = torch.where(is_linear, 0.5, exponent)
+    m = torch.where(is_linear, 0.5, exponent)  # 0.5: any m other than 1, whose result is not used
     decay = torch.exp(-a)
     x = m ** (-1.0 / (m - 1.0))
     power = sign * ((x * decay + a) ** m - x**m * decay)
@@ -71,9 +71,9 @@ def polynomial_switch(rho: Tensor, end: Tensor, width: Tensor) -> Tensor:
     """Switching function of the density: 1 up to end − width, 0 from ``end`` on, with two vanishing derivatives at both.
 
     Args:
-        rho: Densities ρ, (...), no unit.
-        end: Density at which the function becomes 0, broadcast against ``rho``.
-        width: Width of the switch, positive, broadcast against ``rho``.
+        rho: Densities ρ or core energies, (...).
+        end: Value of ρ at which the function becomes 0, in the unit of ρ, broadcast against ``rho``.
+        width: Width of the switch, positive, in the unit of ρ, broadcast against ``rho``.
 
     Returns:
         Values in [0, 1], (...).

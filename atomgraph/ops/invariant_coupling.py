@@ -76,6 +76,7 @@ def inner_couplings(ls: Sequence[int]) -> Iterator[tuple[int, ...]]:
         return
 
     def extend(degrees: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Yield the intermediate degrees of all couplings that start with these degrees of factors and results."""
         left, right = (degrees[i] for i in tree[len(degrees) - rank])
         if len(degrees) == 2 * rank - 2:
             if left == right:

@@ -159,11 +159,11 @@ def _inverse_degree(total: Tensor, normalisation: str) -> Tensor:
     """Return 1/d, (n_atoms, 1 or n_channels), and 0 if the bare degree is 0; derivatives are finite in both cases."""
     if normalisation != "bare":
         return 1.0 / (1.0 + total)
-    isolated = total == 0
-    return torch.where(isolated, 0.0, 1.0 / torch.where(isolated, 1.0, total))
+    is_isolated = total == 0
+    return torch.where(is_isolated, 0.0, 1.0 / torch.where(is_isolated, 1.0, total))
 
 
 def _safe_root(inverse: Tensor) -> Tensor:
     """Return the square root, with a derivative of 0 at 0; the shape is that of the input."""
-    isolated = inverse == 0
-    return torch.where(isolated, 0.0, torch.where(isolated, 1.0, inverse).sqrt())
+    is_isolated = inverse == 0
+    return torch.where(is_isolated, 0.0, torch.where(is_isolated, 1.0, inverse).sqrt())

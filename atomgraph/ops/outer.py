@@ -26,8 +26,8 @@ def outer_sum_to(left: Tensor, right: Tensor, index: Tensor, size: int) -> Tenso
         Sums y, (size, n_left, n_right); zeros for targets without rows.
     """
     counts = torch.bincount(index, minlength=size)
-    n_targets = max(int((counts > 0).sum()), 1)
-    block_size = min(max(len(index) // n_targets, 4), _MAX_BLOCK_SIZE)
+    n_used_targets = max(int((counts > 0).sum()), 1)
+    block_size = min(max(len(index) // n_used_targets, 4), _MAX_BLOCK_SIZE)
     n_blocks = (counts + block_size - 1) // block_size  # (size,)
     slot = rank_in_target(index, counts) + block_size * (n_blocks.cumsum(0) - n_blocks)[index]
     block_target = torch.repeat_interleave(torch.arange(size, device=index.device), n_blocks)

@@ -27,7 +27,7 @@ def derivative_nodes(degree: int) -> Tensor:
         ValueError: If the degree is even.
     """
     if degree % 2 == 0:
-        raise ValueError(f"pieces should have an odd degree, so that their middle is a node, but it is {degree}")
+        raise ValueError(f"the degree of pieces should be odd, so that their middle is a node, but is {degree}")
     s = -0.5 * torch.cos((2 * torch.arange(degree, dtype=torch.float64) + 1) * (torch.pi / (2 * degree)))
     s[degree // 2] = 0.0
     return s
@@ -59,11 +59,11 @@ def evaluate_pieces(table: Tensor, piece: Tensor, s: Tensor) -> tuple[Tensor, Te
 
     Args:
         table: Coefficients of ``fit_pieces``, (n_pieces, n_powers, n_values).
-        piece: Number of the piece, (n,), int64.
-        s: Position in the piece, (n,), in [-1/2, 1/2].
+        piece: Index of the piece, (n_positions,), int64.
+        s: Position in the piece, (n_positions,), in [−1/2, 1/2].
 
     Returns:
-        Values, (n, n_values), and derivatives with respect to s, (n, n_values).
+        Values, (n_positions, n_values), and derivatives with respect to s, (n_positions, n_values).
     """
     coefficients = table[piece].unbind(1)
     value, derivative = coefficients[-1], torch.zeros_like(coefficients[-1])
@@ -78,7 +78,7 @@ def locate_pieces(r: Tensor, cutoff: float, n_pieces: int) -> tuple[Tensor, Tens
 
     .. math:: t(r) = \frac{2 n r}{r + r_c} \in [0, n]
 
-    The integer part of t is the number of the piece. The fractional part minus 1/2 is the position s in the piece.
+    The integer part of t is the index of the piece. The fractional part minus 1/2 is the position s in the piece.
 
     Args:
         r: Distances, (...), Å.
@@ -86,7 +86,7 @@ def locate_pieces(r: Tensor, cutoff: float, n_pieces: int) -> tuple[Tensor, Tens
         n_pieces: Number of pieces n.
 
     Returns:
-        Number of the piece, (...), int64; position s in [−1/2, 1/2], (...); and ds/dr, (...), 1/Å.
+        Index of the piece, (...), int64; position s in [−1/2, 1/2], (...); and ds/dr, (...), 1/Å.
     """
     inverse = 1.0 / (r + cutoff)
     t = 2 * n_pieces * r * inverse

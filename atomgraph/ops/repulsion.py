@@ -31,10 +31,12 @@ def core_repulsion(length: Tensor, prefactor: float, exponent: float, cutoff: fl
     Returns:
         Energies, (n,), eV.
     """
-    square = abs(exponent) * length * length
-    in_range = (length < cutoff) & (square < _MAX_GAUSSIAN_EXPONENT)
-    value = abs(prefactor) * torch.exp(-square) / length * 0.5 * (1.0 + torch.cos(length * (math.pi / cutoff)))
-    return torch.where(in_range, value, 0.0)
+    gaussian_exponent = abs(exponent) * length * length
+    in_range = (length < cutoff) & (gaussian_exponent < _MAX_GAUSSIAN_EXPONENT)
+    energy = (
+        abs(prefactor) * torch.exp(-gaussian_exponent) / length * 0.5 * (1.0 + torch.cos(length * (math.pi / cutoff)))
+    )
+    return torch.where(in_range, energy, 0.0)
 
 
 def screened_coulomb(
@@ -42,8 +44,9 @@ def screened_coulomb(
 ) -> Tensor:
     r"""ZBL's repulsion :math:`A\, \tfrac12 K Z_1 Z_2\, [\phi(r/a)/r + S(r)]`, switched off as in LAMMPS.
 
-    S makes the value and its first two derivatives 0 at the cutoff, and is constant up to cutoff − width. The sum is then
-    multiplied with ``polynomial_fade``.
+    K is the Coulomb constant e²/4πε₀, φ the screening function, and a the screening length. S makes the value and its first
+    two derivatives 0 at the cutoff, and is constant up to cutoff − width. The energy is then multiplied by
+    ``polynomial_fade``.
 
     Args:
         length: Distances r, (n,), Å.
@@ -66,7 +69,7 @@ def screened_coulomb(
     v, dv = phi / cutoff, dphi / cutoff - phi / cutoff**2  # v(r) = φ(r/a)/r at the cutoff, and its derivatives
     ddv = ddphi / cutoff - 2 * dphi / cutoff**2 + 2 * phi / cutoff**3
     cubic, quartic = (width * ddv - 3 * dv) / width**2, (2 * dv - width * ddv) / width**3
-    depth = (length - (cutoff - width)).clamp(min=0.0)
+    depth = (length - (cutoff - width)).clamp(min=0.0)  # distance inside the range of the switch
     shift = depth**3 * (cubic / 3 + depth * (quartic / 4)) - v + 0.5 * width * dv - width**2 * ddv / 12
     screened = torch.stack([c * torch.exp(length * (-e / a)) for c, e in _SCREENING]).sum(dim=0) / length
     energy = (0.5 * prefactor * _COULOMB_CONSTANT * z_1 * z_2) * (screened + shift)

@@ -26,16 +26,16 @@ def scaled_spherical_bessel(x: np.ndarray, l_max: int) -> np.ndarray:
     """
     x = np.asarray(x, dtype=np.float64)
     values = np.empty((l_max + 1, *x.shape))
-    small, safe = x < _UPWARD_FROM, np.maximum(x, 1e-300)
-    values[0] = np.where(x < 1e-3, np.exp(-x) * (1 + x**2 / 6 + x**4 / 120), -np.expm1(-2 * x) / (2 * safe))
+    is_small, positive_x = x < _UPWARD_FROM, np.maximum(x, 1e-300)
+    values[0] = np.where(x < 1e-3, np.exp(-x) * (1 + x**2 / 6 + x**4 / 120), -np.expm1(-2 * x) / (2 * positive_x))
     ratio = np.zeros_like(x)
     ratios = []
     for l in range(l_max + 80, 0, -1):  # i_l / i_{l - 1}
         ratio = x / (2 * l + 1 + x * ratio)
         ratios.append(ratio)
     for l in range(1, l_max + 1):
-        upward = (1 + np.exp(-2 * x)) / (2 * safe) - values[0] / safe if l == 1 else None
+        upward = (1 + np.exp(-2 * x)) / (2 * positive_x) - values[0] / positive_x if l == 1 else None
         if upward is None:
-            upward = values[l - 2] - (2 * l - 1) / safe * values[l - 1]
-        values[l] = np.where(small, values[l - 1] * ratios[-l], upward)
+            upward = values[l - 2] - (2 * l - 1) / positive_x * values[l - 1]
+        values[l] = np.where(is_small, values[l - 1] * ratios[-l], upward)
     return values

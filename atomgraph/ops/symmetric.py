@@ -52,7 +52,7 @@ def monomial_rows(factors: np.ndarray, n: int) -> np.ndarray:
     """
     ordered = np.sort(factors, axis=1)
     powers = n ** np.arange(factors.shape[1])
-    keys = monomials(n, factors.shape[1]) @ powers
+    keys = monomials(n, factors.shape[1]) @ powers  # one number for each monomial, the components as digits in base n
     sorting = np.argsort(keys)
     rows: np.ndarray = sorting[np.searchsorted(keys[sorting], ordered @ powers)]
     return rows

@@ -39,8 +39,8 @@ class DensityEmbedding(Readout):
 
     The parameter ``weight`` (c) has the shape (n_elements, n_features, n_outputs · n_densities), with the column
     a · n_densities + p for density p of head a. If an element has fewer densities than others, the prefactors w of its last
-    densities are zero. If the
-    first density of every element has exponent 1, a linear fit can determine its c (``LinearReadout``).
+    densities are zero. If the first density of every element has exponent 1, a linear fit can determine the weights c of
+    this density (``LinearReadout``).
 
     Args:
         elements: Chemical symbols.
@@ -109,7 +109,7 @@ class DensityEmbedding(Readout):
         return matrices(self, "weight")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Return the weights of each element: m times that of the old feature, for a new feature that occurs in it m times."""
+        """Return c of each element. A new feature that occurs m times in an old feature has m times its c."""
         weight = self.weight.detach()[edit.rows]
         if edit.columns is None:
             return {"weight": weight}
@@ -152,14 +152,14 @@ class DensityEmbedding(Readout):
     def densities(self, h: Tensor, edges: Edges) -> Tensor:
         """Return the densities ρ, (n_atoms, n_outputs, n_densities)."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
-        n_elements, _, columns = self.weight.shape
-        products = (scalars @ self.weight.transpose(0, 1).flatten(1)).view(len(h), n_elements, columns)
-        rows = edges.element[:, None, None].expand(-1, 1, columns)
+        n_elements, _, n_columns = self.weight.shape
+        products = (scalars @ self.weight.transpose(0, 1).flatten(1)).view(len(h), n_elements, n_columns)
+        rows = edges.element[:, None, None].expand(-1, 1, n_columns)
         return products.gather(1, rows).view(len(h), self.n_outputs, self.n_densities)
 
     @property
     def n_unknowns(self) -> int:
-        """Number of weights of the first density, if its embedding function is linear and there is one head; else 0."""
+        """Number of weights c of the first density if the energy is linear in them and there is one head; else 0."""
         is_linear = bool((self._first_parameters[:, 1] == 1.0).all() & (self._first_parameters[:, 0] != 0.0).all())
         is_linear &= self.core is None or not self.core.replaces_energy
         return self.weight.shape[0] * self.weight.shape[1] if is_linear and self.n_outputs == 1 else 0

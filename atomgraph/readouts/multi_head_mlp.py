@@ -108,11 +108,11 @@ class MultiHeadMLP(Readout):
 
     @property
     def n_unknowns(self) -> int:
-        """Number of linear weights of all elements."""
+        """Number of linear weights, which are equal for all elements."""
         return self.hidden + (self.last_bias is not None)
 
     def weight_slice(self, element: int) -> slice:
-        """Return the indices of the weights of an element among all linear weights."""
+        """Return the indices of all linear weights, because every element has the same weights."""
         return slice(0, self.n_unknowns)
 
     def basis(self, h: Tensor, element: int) -> Tensor:

@@ -19,8 +19,8 @@ class ScaledLinear(Readout):
     r"""Scaled linear readout, :math:`\varepsilon_{i a} = \frac{1}{\sqrt C} \sum_c h_{i c} W_{c a}`, with heads a.
 
     The sum is over the C invariant (``0e``) features. The parameter ``weight`` (W) has the shape (C, n_outputs) and an
-    initial normal distribution. ``Linear`` has the same form without the factor :math:`1/\sqrt C`, which makes the
-    effect of an optimiser step independent of C.
+    initial normal distribution. ``Linear`` has the same form without the factor :math:`1/\sqrt C`. The factor
+    makes the effect of an optimiser step independent of C.
 
     Args:
         irreps_in: Irreps of the features, or the number of features if all are scalars.
@@ -57,11 +57,11 @@ class ScaledLinear(Readout):
 
     @property
     def n_unknowns(self) -> int:
-        """Number of linear weights of all elements."""
+        """Number of linear weights, which are equal for all elements."""
         return len(self.weight)
 
     def weight_slice(self, element: int) -> slice:
-        """Return the indices of the weights of an element among all linear weights."""
+        """Return the indices of all linear weights, because every element has the same weights."""
         return slice(0, self.n_unknowns)
 
     def basis(self, h: Tensor, element: int) -> Tensor:

@@ -114,7 +114,7 @@ class SparseKernel(Readout):
         gradient = zeta * points.T @ (a[:, None] ** (zeta - 1) * weight)  # c₁
         difference, a = h - expansion_point.to(h), a.to(h)
         x = difference @ self.points[element].T
-        series = torch.ones_like(x)
+        series = torch.ones_like(x)  # Σ_k binom(ζ, k) a^(ζ − k) x^(k − 2), k ≥ 2, by Horner's rule
         for k in range(zeta - 1, 1, -1):
             series = comb(zeta, k) * a ** (zeta - k) + x * series
         return constant.to(h) + difference @ gradient.to(h) + (x.square() * series) @ weight.to(h)
@@ -178,10 +178,10 @@ class SparseKernel(Readout):
 
 
 def _expansion_point(points: Tensor) -> Tensor:
-    """Return the mean of the points, (n_points, n_features), without zero points; zero if this reduces no cancellation."""
+    """Return the mean, (n_features,), of the non-zero points, (n_points, n_features); zero if this reduces no cancellation."""
     is_used = (points != 0).any(1)
     n = is_used.sum().clamp_min(1)
     mean = points.sum(0) / n
     spread = ((points - mean).square().sum(1) * is_used).sum() / n
-    square = mean.square().sum()
-    return torch.where((spread < 0.25 * square) & (square <= 1.0 + 1e-6), mean, 0.0)
+    squared_norm = mean.square().sum()
+    return torch.where((spread < 0.25 * squared_norm) & (squared_norm <= 1.0 + 1e-6), mean, 0.0)

@@ -155,10 +155,13 @@ def test_a_branch_is_blind_beyond_its_own_cutoff():
         ),
         (lambda: Branch(3.0, VectorDensity(3.0)), "needs at least one readout"),
         (lambda: Branch(3.0, VectorDensity(3.0), [], [Linear(8), Linear(8)]), "2 readouts for 0 layers"),
-        (lambda: Branch(3.0, VectorDensity(3.5), [], [Linear("8x0e+8x1o")]), r"featurizer reaches 3.5 Å, beyond"),
+        (
+            lambda: Branch(3.0, VectorDensity(3.5), [], [Linear("8x0e+8x1o")]),
+            r"featurizer has a cutoff of 3.5 Å, beyond",
+        ),
         (
             lambda: Branch(3.0, VectorDensity(3.0), [Lengths(), GraphConvolution(16, 2, 4.0)], [Linear(2)]),
-            r"layers\[1\] reaches 4.0 Å, beyond the branch's cutoff of 3.0 Å",
+            r"layers\[1\] has a cutoff of 4.0 Å, beyond the branch's cutoff of 3.0 Å",
         ),
         (lambda: Branch(3.0, Linear(3), [], [Linear(3)]), "featurizer should be a Featurizer, but is a Linear"),
         (

@@ -65,5 +65,5 @@ def test_a_table_in_float32_is_as_exact_as_float32():
 
 
 def test_an_even_degree_is_refused():
-    with pytest.raises(ValueError, match="odd degree"):
+    with pytest.raises(ValueError, match="degree of pieces should be odd"):
         derivative_nodes(4)

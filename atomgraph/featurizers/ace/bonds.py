@@ -1,4 +1,4 @@
-"""Bonds of the atomic cluster expansion: a radial basis for each pair of elements, and linear combinations R_nl of it."""
+"""Bonds of the atomic cluster expansion: a radial basis for each pair of elements, and its linear combinations R_nl."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list
                 f"a cluster function has 1 to {HIGHEST_RANK} neighbours, each with n ≥ 1 and l ≥ 0: {dict(entry)}"
             )
         function = ClusterFunction(tuple(rows[1:]), ns, ls, inner)
-        invariant(ls, inner)
+        invariant(ls, inner)  # raises an error for degrees that cannot be coupled
         result[rows[0]].append(function)
     return result
 
@@ -126,7 +126,7 @@ def _independent_couplings(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tu
     """Return degrees and intermediate degrees of linearly independent functions.
 
     Args:
-        kinds: Number of the kind (element, n) of each factor; equal numbers are equal kinds.
+        kinds: Index of the kind (element, n) of each factor; equal indices are equal kinds.
         l_max: Largest degree.
     """
     result = []

@@ -19,9 +19,9 @@ class ClusterJacobian:
     r"""Jacobian :math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}`.
 
     The Jacobian is that of one central element; products t, their coefficients C and columns c are those of
-    ``ClusterProducts``. Most functions depend on few densities: a function of two factors depends only
-    on densities of one degree l, a function of many factors only on densities with low n and l. Similar functions are therefore
-    in one block, with the densities on which they depend. A product without one of its factors (a partial product) is computed
+    ``ClusterProducts``. Most functions depend on few densities: a function of two factors depends only on densities of one
+    degree l, a function of many factors only on densities with low n and l. Similar functions are therefore in one block,
+    with the densities on which they depend. A product without one of its factors (a partial product) is computed
     once for all functions. The sum is the product with one sparse matrix per channel.
 
     Args:
@@ -38,9 +38,9 @@ class ClusterJacobian:
         for f, function in enumerate(functions):
             kind = (function.rank, *(function.ls if function.rank == 2 else ()))
             for factors, value in function.monomials().items():
-                key = sorted(column(factor, function.rank == 1) for factor in factors)
-                for s, c in enumerate(key):
-                    position = positions.setdefault(tuple(key[:s] + key[s + 1 :]), len(positions))
+                columns = sorted(column(factor, function.rank == 1) for factor in factors)
+                for s, c in enumerate(columns):
+                    position = positions.setdefault(tuple(columns[:s] + columns[s + 1 :]), len(positions))
                     block = entries.setdefault((c // n_per_channel, kind), {})
                     entry = (c % n_per_channel, f, position)
                     block[entry] = block.get(entry, 0.0) + value

@@ -91,6 +91,7 @@ class SOAP(DensityFeaturizer):
         self.n_functions = self.n_max * (self.l_max + 1) ** 2
         self._channel_per_element = channels is None
         radial_end = self.cutoff if radial_cutoff is None else float(radial_cutoff)
+        # functions of the distance, and coefficients of the central atom for l = 0
         radial, central = soap_radial(basis, radial_end, self.n_max, self.l_max, sigma)
         series = fit_series(lambda r: radial(r).reshape(len(r), -1), self.cutoff)
         derivatives = [series]  # the radial functions and their derivatives of order 1, 2 …

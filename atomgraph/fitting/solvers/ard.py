@@ -106,19 +106,19 @@ def ard(
         steps += 1
         gamma, mean_square = posterior.gamma, posterior.mean.square().mean(1)
         variance = posterior.C.square().sum(1)
-        irrelevant = mean_square <= significance * variance * gamma
-        undetermined = gamma < MIN_GAMMA
+        is_irrelevant = mean_square <= significance * variance * gamma
+        is_undetermined = gamma < MIN_GAMMA
         degrees_of_freedom = max(n_values - factor.n_targets * float(gamma.sum()), 1e-9 * n_values)
         next_beta = min(degrees_of_freedom / max(float(posterior.misfit.sum()), misfit_floor), MAX_BETA_GROWTH * beta)
         beta_converged = abs(math.log(next_beta / beta)) < 0.01
-        removed = irrelevant & undetermined & beta_converged
-        raised_alpha = torch.where(undetermined, alpha, PRECISION_GROWTH * alpha)
-        next_alpha = torch.where(irrelevant, raised_alpha, gamma / torch.where(irrelevant, 1.0, mean_square))
+        is_removed = is_irrelevant & is_undetermined & beta_converged
+        raised_alpha = torch.where(is_undetermined, alpha, PRECISION_GROWTH * alpha)
+        next_alpha = torch.where(is_irrelevant, raised_alpha, gamma / torch.where(is_irrelevant, 1.0, mean_square))
         alpha_change = float((next_alpha / alpha).log().abs().max()) if len(alpha) else 0.0
-        converged = max(alpha_change, abs(math.log(next_beta / beta))) < tolerance and not bool(irrelevant.any())
-        alpha, beta = next_alpha[~removed], next_beta
-        if bool(removed.any()):
-            columns = columns[~removed]
+        converged = max(alpha_change, abs(math.log(next_beta / beta))) < tolerance and not bool(is_irrelevant.any())
+        alpha, beta = next_alpha[~is_removed], next_beta
+        if bool(is_removed.any()):
+            columns = columns[~is_removed]
             problem = _scale_columns(factor, columns, norms)
         posterior = _posterior(problem, alpha, beta)
     return _solution(factor, columns, norms, alpha, beta, posterior, steps, converged)

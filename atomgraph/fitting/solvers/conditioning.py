@@ -60,9 +60,9 @@ def compute_conditioning(R: Tensor, tolerance: float | None = None) -> Condition
     rank = int((values > tolerance * values[0]).sum())
     undetermined: tuple[int, ...] = ()
     if rank < n:
-        share = torch.linalg.svd(scaled).Vh[rank:].square().sum(0)
-        order = share.argsort(descending=True)
-        undetermined = tuple(order[share[order] > 1e-6].tolist())
+        contribution = torch.linalg.svd(scaled).Vh[rank:].square().sum(0)  # of each column to the null space
+        order = contribution.argsort(descending=True)
+        undetermined = tuple(order[contribution[order] > 1e-6].tolist())
     return Conditioning(values, rank, tolerance, undetermined, int((norms == 0).sum()))
 
 
@@ -83,10 +83,10 @@ def check_full_rank(conditioning: Conditioning, n_rows: int, has_prior: bool) ->
     indices = ", ".join(map(str, columns[:6])) + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")
     information = "the data and the prior together" if has_prior else "the data alone"
     n_zero = conditioning.n_zero_columns
-    zero = f"; {n_zero} of them are zero in every row" if n_zero else ""
+    zero_text = f"; {n_zero} of them are zero in every row" if n_zero else ""
     raise FittingError(
         f"{information} determine {conditioning.rank} of {n} unknowns from {n_rows} observations (rank {conditioning.rank} at "
-        f"relative tolerance {conditioning.tolerance:.1e}); undetermined are combinations of columns {indices}{zero}. "
+        f"relative tolerance {conditioning.tolerance:.1e}); undetermined are combinations of columns {indices}{zero_text}. "
         f"Ways out: {'a stronger' if has_prior else 'a ridge'} prior on all weights, fewer functions, or more varied data"
     )
 

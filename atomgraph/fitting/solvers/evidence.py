@@ -48,7 +48,7 @@ def evidence(factor: TriangularFactor, prior: Prior = 1.0) -> EvidenceSolution:
     rounding allows, then finer grids. It finds the global maximum on the first grid, unlike fixed-point iterations. All k
     targets share α and β.
 
-    The evidence is that of the weighted rows; add Σ log weight for the evidence of the observations.
+    The evidence is that of the weighted rows. The evidence of the rows before weighting is larger by Σ log weight.
 
     Args:
         factor: Triangular factor of the weighted rows.

@@ -57,8 +57,9 @@ def whiten(prior: Prior, factor: TriangularFactor) -> tuple[TriangularFactor, Te
             "this solver needs a prior for every weight: a diagonal or upper triangle with no zero on the diagonal"
         )
     eye = torch.eye(n, dtype=gamma.dtype, device=gamma.device)
-    inverse = torch.linalg.solve_triangular(gamma, eye, upper=True)
-    return TriangularFactor(factor.R @ inverse, factor.Qty, factor.residual_square, factor.n_rows), inverse
+    inverse_gamma = torch.linalg.solve_triangular(gamma, eye, upper=True)
+    whitened = TriangularFactor(factor.R @ inverse_gamma, factor.Qty, factor.residual_square, factor.n_rows)
+    return whitened, inverse_gamma
 
 
 __getattr__ = old_names_of(__name__)

@@ -91,11 +91,11 @@ class RowAccumulator(ABC):
                 raise FittingError(f"each of {len(X)} rows needs one weight of at least 0")
             weight = weight.to(rows)
             rows = (rows * weight[:, None])[weight != 0]
-        bad = ~torch.isfinite(rows).all(dim=1)
-        if bool(bad.any()):
+        is_bad = ~torch.isfinite(rows).all(dim=1)
+        if bool(is_bad.any()):
             raise FittingError(
-                f"{int(bad.sum())} of {len(rows)} rows have numbers that are not finite, first row {int(bad.nonzero()[0])} "
-                "of this block; check its structure and labels"
+                f"{int(is_bad.sum())} of {len(rows)} rows have numbers that are not finite, first row "
+                f"{int(is_bad.nonzero()[0])} of this block; check the structure and labels of this row"
             )
         self._add_rows(rows)
         self.n_rows += len(rows)

@@ -24,7 +24,7 @@ class SparseGPSolution(LinearSolution):
 
     Attributes:
         L: Lower Cholesky factor of K_mm + jitter, (m, m).
-        jitter: Number added to the diagonal of K_mm, in its unit.
+        jitter: Number added to the diagonal of K_mm, in the unit of K_mm.
         conditioning: Conditioning of the triangular factor of data and prior.
         log_evidence: Log N(y | 0, K_nm K_mm⁻¹ K_mn + 1) of the weighted rows, summed over targets.
     """
@@ -55,7 +55,7 @@ class SparseGPSolution(LinearSolution):
 @with_old_arguments
 @torch.no_grad()
 def sparse_gp(factor: TriangularFactor, K_mm: Tensor, jitter: float = 1e-10) -> SparseGPSolution:
-    r"""Return the coefficients of a sparse Gaussian process (subset of regressors), by QR of :math:`RL^{-T}` on top of 1.
+    r"""Return the coefficients of a sparse Gaussian process (subset of regressors), by QR of R L⁻ᵀ above the identity.
 
     .. math:: \min_c |\Sigma^{-1/2}(K_{nm}c - y)|^2 + c^TK_{mm}c, \qquad K_{mm} = LL^T,\quad v = L^Tc
 
@@ -65,8 +65,8 @@ def sparse_gp(factor: TriangularFactor, K_mm: Tensor, jitter: float = 1e-10) -> 
         factor: Triangular factor of the rows :math:`\Sigma^{-1/2}[K_{nm}, y]`. Rows of energies and forces are sums of
             kernels and of their derivatives.
         K_mm: Kernel between the sparse points, (m, m), symmetric.
-        jitter: Number added to the diagonal of K_mm, relative to its mean. It is increased by factors of ten, up to 10⁻⁴,
-            until the Cholesky factor exists.
+        jitter: Number added to the diagonal of K_mm, relative to the mean diagonal. It is increased by factors of ten, up
+            to 10⁻⁴, until the Cholesky factor exists.
 
     Raises:
         FittingError: If K_mm is not symmetric, of another size or not positive, or the problem is singular.

@@ -1,4 +1,4 @@
-"""Interactions with a linear map for each element, on the summed messages or on the residual."""
+"""Interactions with a linear map for each element, on the summed messages A (see ``Interaction``) or on the residual."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _N_SCALARS = 64  # scalars of each atom in the input of the network
 
 
 class AttentionResidualInteraction(Interaction):
-    r"""Message with radial weights :math:`w(r_{ij}, W^{down} h_j, W^{down} h_i)`; residual :math:`W h_i` for all elements.
+    r"""Message with radial weights :math:`w(r_{ij}, W^{down} h_j, W^{down} h_i)`; residual :math:`W h_i`.
 
     Source: mace-torch 0.3.16, ``RealAgnosticAttResidualInteractionBlock``.
     """

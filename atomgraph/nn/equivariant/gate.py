@@ -21,8 +21,8 @@ class Gate(Part):
 
     Args:
         irreps_out: Irreps of the output.
-        scalar_gain: Factor c, no unit; None: e3nn's.
-        gate_gain: Factor c', no unit; None: e3nn's.
+        scalar_gain: Factor c, no unit; None: the factor of e3nn.
+        gate_gain: Factor c', no unit; None: the factor of e3nn.
 
     Raises:
         WiringError: If there are odd scalars, because silu would change their parity.

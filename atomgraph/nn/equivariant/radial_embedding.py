@@ -37,7 +37,7 @@ class RadialEmbedding(Float64Buffers, Part):
         n_radial: Number of functions.
         basis: ``bessel``, ``gaussian`` or ``chebyshev``.
         transform: Distance transform x(r), ``nn.Agnesi`` or ``nn.Soft``; None for x = r.
-        p: Exponent of the polynomial envelope, no unit.
+        p: Exponent of the envelope ``polynomial``, no unit; without effect for other envelopes.
         envelope_on: ``features``: f multiplies the functions; ``messages``: f is returned, and the layers multiply messages
             and densities of edges by f.
         trainable: Train the frequencies or centres.

@@ -278,7 +278,7 @@ class _MonomialTables:
 
 
 def _read_couplings(coupling: Tensor, irrep: o3.Irrep) -> list[Coupling]:
-    """Convert a dense U to the couplings of its paths."""
+    """Convert a dense U, in the shape of ``ops.coupling.coupling_tensor``, to the couplings of its paths."""
     dense = coupling.detach().double().cpu().numpy()
     dense = dense if irrep.l > 0 else dense[None]
     result = []
