@@ -118,7 +118,7 @@ class Noise:
 
         Args:
             graph: Structure or batch.
-            first_index: Index of its first structure in the fit.
+            first_index: Index, in the fit, of the first structure of graph.
 
         Returns:
             Weights of energies, (n_graphs,), 1/eV, of forces, (n_atoms,), Å/eV, and of virials, (n_graphs,), 1/eV.

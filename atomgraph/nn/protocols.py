@@ -185,9 +185,8 @@ class LinearReadout(Protocol):
 
         Returns:
             Directions d, (n, n_features), or None for the unit matrix; and factors f, (n_atoms, n), (1, 1) if all
-            factors are equal, or None for 1. If d is
-            None, there can be more basis functions than features; the last basis functions are then constant. None if the
-            derivatives do not have this form.
+            factors are equal, or None for 1. If d is None, there can be more basis functions than features; the last
+            basis functions are then constant. None instead of the pair if the derivatives do not have this form.
         """
 
     def set_weights(self, weights: Tensor) -> None:
