@@ -35,6 +35,7 @@ CONSTANTS: dict[str, str] = {
     "nn.activation.NORMALISED_GAINS": "E3NN_GAINS",
     "nn.equivariant.symmetric_product.HIGHEST_ORDER": "MAX_ORDER",
     "ops.coupling.OTHER_SIGN": "FLIPPED_SIGNS",
+    "runs.finetuning.comparison.PLAN": "CONFIG_FILE",
     "runs.finetuning.comparison.WHOLE": "REPLACED_SECTIONS",
     "runs.fit_warnings.NOTHING": "MAX_RELATIVE_ERROR",
     "runs.fit_warnings.SMALL_PART": "MIN_RANK_FRACTION",

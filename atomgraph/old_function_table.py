@@ -25,7 +25,7 @@ FUNCTIONS: dict[str, str] = {
     "analysis.finetuning.report_card.nve.motions": "compare_nve",
     "analysis.finetuning.report_card.nve.mover_of": "choose_nve_structure",
     "analysis.finetuning.report_card.remarks.about_outcome": "outcome_remarks",
-    "analysis.finetuning.report_card.remarks.about_switches": "switch_remarks",
+    "analysis.finetuning.report_card.remarks.about_switches": "settings_remarks",
     "analysis.finetuning.report_card.remarks.about_weights": "weight_remarks",
     "analysis.finetuning.report_card.retention.retention": "measure_retention",
     "analysis.finetuning.report_card.weight_change.moved": "weight_changes",

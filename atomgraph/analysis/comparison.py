@@ -49,13 +49,15 @@ class StructureInfo:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Labels and predictions of one quantity for many structures, as flat arrays of n numbers.
+    """Labels and predictions of one quantity for many structures, as flat arrays of n values.
+
+    A structure has one value for the energy (per atom), 3 n_atoms for forces and 6 for the stress.
 
     Attributes:
         quantity: The quantity.
         reference: Labels, (n,), in ``quantity.unit``.
         predicted: Predictions, (n,), in ``quantity.unit``.
-        structure_index: Index of the structure of each number, (n,).
+        structure_index: Index of the structure of each value, (n,).
     """
 
     quantity: Quantity
@@ -72,7 +74,7 @@ class Sample:
         return self.predicted - self.reference
 
     def select(self, structure_mask: np.ndarray) -> Sample:
-        """Return the numbers of some structures.
+        """Return the labels and predictions of selected structures.
 
         Args:
             structure_mask: True for the structures to select, (n_structures,).
@@ -138,6 +140,7 @@ class Comparison:
                 pair = (np.asarray(label), np.asarray(result[name]))
                 if name == "energy":
                     pair = (pair[0] - e0_sum, pair[1] - e0_sum)
+                # flat arrays: the energy per atom, the components of the forces, or six components of the stress
                 reference, predicted = (quantity.table_components(value, len(atoms)) for value in pair)
                 values[name].append((reference, predicted, i))
         samples = {name: _sample(quantity, values[name]) for name, quantity in QUANTITIES.items() if values[name]}

@@ -169,7 +169,10 @@ def structure_errors(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _columns(quantity: Quantity) -> list[str]:
-    """Return the keys of a quantity in ``structure_errors``: the error or RMSE, and the largest error per atom if it exists."""
+    """Return the keys of a quantity in ``structure_errors``.
+
+    They are the error or the RMSE and, for quantities of atoms, the largest error of an atom.
+    """
     if quantity.full_shape(1) == ():
         return [f"{quantity.name}_error"]
     return [f"{quantity.name}_rmse"] + ([f"{quantity.name}_max_error"] if quantity.per == "atom" else [])

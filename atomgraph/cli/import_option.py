@@ -1,4 +1,4 @@
-"""The option ``--import MODULE``: import modules with the user's own parts."""
+"""The option ``--import MODULE``: import modules that define the user's own featurizers, layers, readouts or models."""
 
 from __future__ import annotations
 

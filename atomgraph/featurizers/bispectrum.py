@@ -37,9 +37,10 @@ class Bispectrum(DensityFeaturizer):
                C^{jm'}_{j_1 m_1' j_2 m_2'}\, u^{j_1}_{m_1 m_1'} u^{j_2}_{m_2 m_2'}
                = (2j + 1)\,\langle f_{j_1} f_{j_2} f_j \rangle
 
-    with :math:`f_c = \tfrac12[\cos(\pi (r_{ij} - r_{min})/(R_{ij} - r_{min})) + 1]` and :math:`u^j` the sum of Wigner's D
-    matrices over the density. The last form is computed: the mean over the sphere of products of the components of the
-    density of degree 2j, :math:`f_j(g) = \int \rho(q)\,U_{2j}(q\cdot g)\,dq`. It contains neither D nor C.
+    with :math:`f_c = \tfrac12[\cos(\pi (r_{ij} - r_{min})/(R_{ij} - r_{min})) + 1]`, :math:`u^j` the sum of Wigner's D
+    matrices over the density, :math:`\bar u^j` its complex conjugate, and C the Clebsch-Gordan coefficients. The last form
+    is computed: the mean over the sphere of products of the components of the density of degree 2j, :math:`f_j(g) = \int
+    \rho(q)\,U_{2j}(q\cdot g)\,dq`. It contains neither D nor C.
 
     Columns: j₁ = 0, ½ … J, then j₂ ≤ j₁, then j from j₁ − j₂ to min(J, j₁ + j₂), j ≥ j₁. With ``chem`` there is one such block
     of columns for each triple (a, b, c) of channels; c changes fastest. The neighbours of channel a contribute to f_{j₁}, of b

@@ -30,7 +30,9 @@ _OLD_METHODS = {
 @with_old_arguments
 @dataclass(frozen=True, eq=False)
 class DensityTerms:
-    r"""Contributions of edges to the densities of their centres, :math:`g_b = x_{p(b)}\, y_{q(b)}`, often radial times angular.
+    r"""Contributions of edges to the densities of their centres, :math:`g_b = x_{p(b)}\, y_{q(b)}`.
+
+    Often x is a radial and y an angular function.
 
     Attributes:
         rows: Rows of the edges with a contribution, (n,).
@@ -252,8 +254,9 @@ def term_derivatives(featurizer: DensityFeaturizer, edges: Edges) -> TermDerivat
     r"""Compute the contributions of edges to densities, and the derivatives of their factors with respect to the edge
     vectors.
 
-    The function :math:`u \mapsto u\, \partial x/\partial r` is linear in u, so its derivative with respect to u is the Jacobian
-    of x. One such derivative per axis gives the Jacobian of any number of functions.
+    A backward pass from x with the gradient u gives :math:`\sum_k u_k\, \partial x_k/\partial r`, which is linear in u. Its
+    derivative with respect to u is the Jacobian of x. Three such derivatives, one per axis of r, therefore give the Jacobian
+    of any number of functions x.
     """
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()

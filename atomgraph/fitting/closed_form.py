@@ -52,7 +52,7 @@ class ClosedFormResult:
     Attributes:
         solution: Weights and their covariance.
         conditioning: Conditioning of the rows.
-        facts: Values for the report, by name.
+        facts: Values for ``metrics.json`` and the report, by name.
     """
 
     solution: LinearSolution
@@ -82,9 +82,11 @@ def solve_least_squares(
             strength from the data. ``ard`` determines a strength for each weight and removes irrelevant weights.
         prior: Γ without its strength: ``isotropic``, or ``smoothness``, which is larger for rougher functions,
             :math:`1 + \sum d^{p}` over the degrees d of a feature.
-        strength: Strength of Γ for ``ridge``, relative to the square root of the number of rows.
+        strength: Factor on Γ for ``ridge``; it is multiplied by the square root of the number of rows, because :math:`|X|^2`
+            grows with the number of rows.
         power: Exponent p of the smoothness prior.
-        scale_columns: Multiply Γ by the root mean square of each column of the weighted X.
+        scale_columns: Multiply Γ by the root mean square of each column of the weighted X, so that the result is independent of
+            the units of the features.
         significance: Smallest (weight / standard error)² of a relevant weight, for ``ard``.
 
     Raises:
@@ -144,7 +146,7 @@ def solve_sparse_gp(unknowns: LinearWeights, factor: TriangularFactor, *, jitter
     for block in unknowns:
         matrix, jitter_factor = _prior(block)
         part = matrix.to(factor.R)
-        is_unused = part.diagonal() == 0  # points that an element with few points does not use
+        is_unused = part.diagonal() == 0  # zero rows for an element with fewer points than the largest number
         is_used[block.columns] = ~is_unused
         mean_diagonal = (
             part.diagonal()[~is_unused].mean() if bool((~is_unused).any()) else torch.ones((), dtype=part.dtype)

@@ -20,19 +20,21 @@ from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
 _CHUNK_SIZE = 2**22  # numbers in a chunk of the Jacobian
-_PRODUCT_CHUNK_SIZE = 2**20  # the same, if the chunk is a product of two arrays of about this size
+_PRODUCT_CHUNK_SIZE = 2**20  # numbers in a chunk that is a product of two arrays of about this size
 
 
 @dataclass(frozen=True, eq=False)
 class JacobianChunk:
-    r"""Part of the Jacobian :math:`\partial \Phi_u/\partial r_e`, with :math:`\Phi_u = \sum_i \phi_{iu}`.
+    r"""Part of the Jacobian :math:`\partial \Phi_u/\partial r_e`, with :math:`\Phi_u = \sum_i \phi_{iu}`,
+    the sum of the basis function of weight u over the atoms i.
 
     Attributes:
         columns: Indices of the weights u, as a slice or as a tensor (n_columns,).
         edges: Indices of the edges e, (n,); an edge may occur more than once.
         gradients: Derivatives, (n, 3, n_columns), eV/Å.
         centres: Indices of the central atoms of the edges, without repetition, (m,); None if ``sums`` is None.
-        sums: Sums of the gradients over the edges of each centre, (m, 3, n_columns), eV/Å; None if not computed.
+        sums: Sums of the gradients over the edges of each centre, (m, 3, n_columns), eV/Å, if they are available at low cost;
+            None: to be computed from ``gradients``.
     """
 
     columns: slice | Tensor

@@ -20,7 +20,7 @@ from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
 DAMPING_FACTOR = 10.0  # ratio of successive dampings
-MAX_TRIES = 8  # largest number of dampings in one step after the first
+MAX_TRIES = 8  # largest number of further dampings that one step tries
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def gauss_newton(
 ) -> GaussNewtonResult:
     r"""Fit all weights of a potential, and E0 of a head, by the Levenberg-Marquardt method.
 
-    A step minimises :math:`|r - J\delta|^2 + \mu|\delta|^2` over the change δ of the weights, with the best of several
-    dampings μ. The final weights have the smallest residuals in validation, or in training without validation structures.
+    A step minimises :math:`|r - J\delta|^2 + \mu|\delta|^2` over changes δ of the weights, with residuals r, derivatives J of
+    predictions, and the best damping μ. The final weights have the smallest error in validation, else in training.
 
     Args:
         potential: Potential in float64; its weights are changed.
@@ -85,7 +85,7 @@ def gauss_newton(
         steps: Largest number of steps.
         damping: First μ, relative to the largest eigenvalue of :math:`JJ^T`.
         tolerance: Relative decrease of the training loss below which the fit ends.
-        memory: Largest size of J and of the smaller of :math:`JJ^T` and :math:`J^TJ`, GB.
+        memory: Largest size of J and two copies of the smaller of :math:`JJ^T` and :math:`J^TJ`, GB.
         on_step: Function called after every step; None for no call.
 
     Raises:
@@ -242,7 +242,7 @@ def check_memory(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], memo
     Args:
         jacobian: Residuals of the potential.
         graphs: Training structures.
-        memory: Largest size of J and its smaller square together, GB.
+        memory: Largest size of J together with two copies of the smaller of JJᵀ and JᵀJ, GB.
 
     Raises:
         FittingError: If there is no weight or no label, or the matrices are larger than ``memory``.

@@ -19,9 +19,8 @@ from atomgraph.potential import Potential
 N_STRUCTURES_LINEAR = 500  # structures for a fit of the last linear maps
 N_STRUCTURES_ALL = 32  # structures for a fit of all weights, enough for a mean
 STEPS = 3  # largest number of Gauss-Newton steps
-RELATIVE_RIDGE = (
-    0.03  # √λ for the last maps, relative to the largest singular value of X; so large that only the mean is fitted
-)
+# √λ for the last maps, relative to the largest singular value of the rows x_s / n_s; so large that only the mean is fitted.
+RELATIVE_RIDGE = 0.03
 RELATIVE_DAMPING = 0.03  # λ for all weights, relative to the largest eigenvalue of JJᵀ
 MAX_FORCE_ERROR_RATIO = 1.1  # largest ratio of the force errors after and before the fit
 

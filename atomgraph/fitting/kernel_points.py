@@ -33,7 +33,8 @@ class SparsePointSelection:
         method: ``greedy`` chooses points of largest remaining variance, ``cur`` of high leverage, ``farthest`` of largest
             distance from all other points; ``random`` draws them with equal probabilities.
         seed: Seed of the random numbers.
-        environments: Largest number of candidates per element, or of candidate triples; a larger set is sampled at random.
+        environments: Largest number of environments per element, or of triples, among which points are chosen; a larger set is
+            sampled at random.
     """
 
     method: Literal["greedy", "cur", "farthest", "random"] = "greedy"
@@ -71,7 +72,7 @@ def choose_sparse_points(
     """Choose the sparse points of every kernel of a potential from the structures, and set them.
 
     - ``SparseKernel`` gets environments of each element. For dot products, points are projected on the span of all
-      environments, so that fewer directions need derivatives.
+      environments, so that derivatives are needed in fewer directions.
     - ``PairKernel`` gets distances with equal spacing, from the shortest bond of its pair of elements to the cutoff, which
       is not included.
     - ``TripleKernel`` gets triples of the structures.
@@ -192,5 +193,5 @@ def _triple_kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _batches(potential: Potential, graphs: Sequence[AtomicGraph]) -> Iterator[AtomicGraph]:
-    """Return the graphs in batches on the device of the potential."""
+    """Iterate over the graphs in batches, on the device of the potential."""
     return (batch.to(potential.device) for batch in budget_batches(graphs, _EDGE_BUDGET))

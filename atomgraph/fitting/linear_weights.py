@@ -1,4 +1,4 @@
-"""Linear weights of a model, as one vector."""
+"""Weights in which the energy of a model is linear, as one vector."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class ReadoutBlock:
     branch: Branch
     depth: int
     start: int
-    #: Directions of each element and their low-rank factors (None if the rank is not low), by row of the element.
+    #: Cache by row of the element: the directions d of ``LinearReadout.basis_jacobian``, and their factors as a product of two
+    #: small matrices (None if the rank is not low).
     _low_rank: dict[int, tuple[Tensor, LowRankRows | None]] = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -14,7 +14,7 @@ from ase.data import chemical_symbols
 from atomgraph.errors import FormatError
 from atomgraph.old_names import OldAttribute, old_names_of
 
-_FIT_KEYWORDS = {  # keywords of gap_fit in the descriptor line, which do not change the energy for given weights
+_FIT_KEYWORDS = {  # keywords of the descriptor line that only gap_fit uses; ignored here
     *("n_sparse", "sparse_method", "delta", "f0", "zeta", "covariance_type", "theta_uniform", "theta_fac", "theta"),
     *(
         "add_species",
@@ -33,7 +33,11 @@ _DESCRIPTOR_KEYWORDS = {  # kind of descriptor: its keywords
         *("n_species", "species_Z", "n_Z", "Z", "basis_error_exponent", "covariance_sigma0"),
     },
 }
-MAX_RADIAL, MAX_DEGREE, MAX_DIMENSIONS = 50, 12, 10**7  # above the values of any fit
+MAX_RADIAL, MAX_DEGREE, MAX_DIMENSIONS = (
+    50,
+    12,
+    10**7,
+)  # largest accepted n_max, l_max and number of components; above the values of any fit
 _ONLY_SUPPORTED = {"basis_error_exponent": 10.0, "covariance_sigma0": 0.0}  # keywords with one supported value
 
 
@@ -216,6 +220,7 @@ def _parse_descriptor(line: str) -> tuple[str, dict[str, str]]:
 
 
 def _parse_flag(word: str) -> bool:
+    """Return the value of ``normalise``; FormatError if it is not T or F."""
     if word not in ("T", "F"):
         raise FormatError(f"normalise should be T or F, but is {word!r}")
     return word == "T"

@@ -62,13 +62,14 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
         _check_names(tensors, _build(architecture, posterior).state_dict())
     except (WiringError, FormatError) as error:
         raise FormatError(
-            f"cannot write {path}, because it could not be read again: {error}. A part must be a class at the top level of a "
-            "module, and have the tensors that its constructor makes"
+            f"cannot write {path}, because it could not be read again: {error}. Each component of a model must be "
+            "a class at the top level of a Python module, and must not add, remove or reshape tensors after its constructor"
         ) from error
     header = {
         "format": FORMAT,
         "version": VERSION,
-        checksums.KEY: checksums.BLANK,  # before the metadata of users, which may contain the same key
+        # before the metadata of users, which may contain this key, too: checksums uses the first occurrence
+        checksums.KEY: checksums.BLANK,
         "readable_from": READABLE_FROM,
         "architecture": architecture,
         "posterior": posterior,
@@ -78,7 +79,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
         "dtype": model.dtype_name,
         "units": UNITS,
         "e0": e0_by_head(model),
-        "isolated": model.isolated.to_json(model),
+        "isolated": model.isolated.to_json(model),  # output that exact_isolated subtracts, or None
         "metadata": _json(metadata, "metadata"),
     }
     text = json.dumps(header, ensure_ascii=False, allow_nan=False)
@@ -243,6 +244,7 @@ def _build(architecture: dict[str, Any], posterior: list[int] | None = None) -> 
         architecture: Specification of the model.
         posterior: Shape (rows, columns) of the factor of the posterior; None for no posterior.
     """
+    # old names in the specification, also of a potential that was loaded from an old file, give no warnings
     with torch.random.fork_rng(devices=[]), reading_old_file():
         model = build(architecture)
     if not isinstance(model, EnergyModel):

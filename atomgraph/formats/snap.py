@@ -7,9 +7,9 @@ Elements are in the order of the coefficient file. With separate channels of ele
 uses the order of ``pair_coeff``, which is not in the files: list elements in ``pair_coeff`` in the order of the coefficient
 file.
 
-With ``chemflag 1``, LAMMPS's forces are the gradient of its energy only if equal components (of the same three functions in
-another order) have equal coefficients. Forces of atomgraph are always the gradient. Files that atomgraph writes have equal
-coefficients, with the same energy.
+With ``chemflag 1``, LAMMPS's forces are the gradient of its energy only if equal components have equal coefficients.
+Components are equal if they are products of the same three functions in another order. Forces of atomgraph are always the
+gradient. Files that atomgraph writes have equal coefficients, with the same energy.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _symmetrise(model: EnergyModel, table: Tensor) -> Tensor:
     class_numbers = torch.from_numpy(symmetry_classes(bispectrum.twojmax, bispectrum.n_channels))
     is_equal = (class_numbers[:, None] == class_numbers).to(table.dtype)
     mean = is_equal / is_equal.sum(dim=0)  # (n, n): row vector @ mean replaces each entry by the mean of its class
-    n = len(class_numbers)  # linear components; in quadratic models, products of components follow
+    n = len(class_numbers)  # number of linear components; in quadratic models, their products follow in the table
     parts = [table[:, :1], table[:, 1 : n + 1] @ mean]
     if bispectrum.quadratic:
         rows, columns = torch.triu_indices(n, n)

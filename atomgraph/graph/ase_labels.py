@@ -16,10 +16,13 @@ STATES = {"charge": (("charge", "total_charge"), 0.0), "spin": (("spin", "total_
 
 
 def get_labels(atoms: ase.Atoms) -> dict[str, np.ndarray]:
-    """Return the labels that the structure has: energy (), forces (n_atoms, 3), stress (3, 3), in the units of the structure.
+    """Return the labels that the structure has: energy, forces and stress, in the units of the structure.
 
-    A label is read from the results of the calculator if they are of this structure, otherwise from ``info`` or
-    ``arrays``, where older versions of ASE and other programs store labels. A label is missing if all its entries are NaN.
+    Shapes: (), (n_atoms, 3) and (3, 3).
+
+    A label is read from the results of the calculator if they were computed for the present positions, cell and elements.
+    Otherwise, the label is read from ``info`` or ``arrays``, where older versions of ASE and other programs store labels. A
+    label is missing if all its entries are NaN.
 
     Raises:
         GraphError: If a label has a wrong shape or is not finite.

@@ -110,12 +110,12 @@ def _load_or_compile(source: str, name: str, key: str, flags: Sequence[str]) -> 
         if (library := load_library(path)) is not None:
             return library
     if compiler is None:
-        warn_once(f"compiled kernels are not used, slower code gives the same numbers: {reason}")
+        warn_once(f"compiled kernels are not used ({reason}); slower code gives the same numbers")
         return None
     try:
         return _build_library(compiler, folder, source, name, key, flags)
     except (CompilerError, OSError) as error:
-        warn_once(f"the kernel {name} is not used, slower code gives the same numbers: {error}")
+        warn_once(f"the kernel {name} is not used ({error}); slower code gives the same numbers")
         return None
 
 

@@ -37,7 +37,7 @@ class Standardize(Layer):
         min_std: Lower limit of the standard deviation, in the unit of the features.
     """
 
-    follows_columns = True
+    follows_columns = True  # element_weights can adapt to changed feature columns (edit.columns)
     mean: Tensor
     width: Tensor  # standard deviation; saved files have this name
 
@@ -61,8 +61,9 @@ class Standardize(Layer):
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
         """Return mean and standard deviation for the elements of the new model.
 
-        If several new columns replace one old column, the first new column gets the mean of the old column, divided by the
-        factor of the new column. The mean of other new columns is zero.
+        A change of elements can replace a feature column by several new columns: the old column is the sum of the new ones,
+        each multiplied by a factor (``FeatureColumns``). The first of these new columns gets the mean of the old column,
+        divided by its factor. The means of the others are zero, so that the sum is standardised as before.
         """
         mean, std = self.mean[edit.rows], self.width[edit.rows]
         if edit.columns is not None:
@@ -77,9 +78,10 @@ class Standardize(Layer):
         return {"mean": mean, "width": std}
 
     def element_columns(self, new_part: Any, edit: ElementEdit) -> FeatureColumns | None:
-        r"""Return the origins of the columns after standardisation, and their constants.
+        r"""Return the relation of old to new columns after standardisation; None if the columns are unchanged.
 
-        An old column without a new column becomes the constant :math:`(h^0 - \mu) / s`.
+        The origin of a new column is the old column that contains it, with a factor. An old column without a new column has
+        a constant value, :math:`h^0` (``edit.columns.constants``), which becomes :math:`(h^0 - \mu) / s`.
         """
         if edit.columns is None:
             return None

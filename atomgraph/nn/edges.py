@@ -30,8 +30,8 @@ class Edges:
         element: Row of each atom's element in the model's table of elements, (n_atoms,).
         n_atoms: Number of atoms.
         n_elements: Number of elements of the model.
-        origin: The same vectors before their conversion, in the dtype of the graph, (n_edges, 3), Å; None after
-            ``with_vectors``.
+        origin: ``vector`` before its conversion to the dtype of the model, that is, in the dtype of the graph, (n_edges, 3),
+            Å; None for edges from ``with_vectors``.
     """
 
     vector: Tensor
@@ -104,7 +104,11 @@ class Edges:
 
     @property
     def exact(self) -> Edges:
-        """The same edges in the dtype of the graph, float64, for cheap functions with large derivatives."""
+        """The same edges in the dtype of the graph, float64; the edges themselves if ``origin`` is None.
+
+        For functions with large derivatives, which multiply the rounding errors of float32. Such a function should be cheap,
+        because float64 is slow on many GPUs.
+        """
         if self.origin is None or self.origin.dtype == self.vector.dtype:
             return self
         return self.cached("exact", self._in_graph_dtype)

@@ -17,6 +17,8 @@ from atomgraph.nn.protocols import Readout
 class MLP(mlp.LastLayer, Readout):
     r"""Multilayer perceptron, :math:`\varepsilon_i = \mathrm{MLP}(h_i)`, with equal weights for all atoms.
 
+    The base class ``mlp.LastLayer`` gives a closed-form fit access to the weights of the last layer of ``self.mlp``.
+
     Args:
         irreps_in: Scalar features per atom, as a number or irreps (``0e``).
         readout_hidden: Widths of the hidden layers.

@@ -58,7 +58,11 @@ class PerElementLinear(Readout):
         return weights if self.bias is None else weights | {"bias": self.bias[edit.rows]}
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Return ``weight``, (n_elements, n_features, n_new_heads), and ``bias``, (n_elements, n_new_heads), for new heads."""
+        """Return ``weight``, (n_elements, n_features, n_new_heads), and ``bias``, (n_elements, n_new_heads), for new heads.
+
+        Args:
+            rows: For each new head, the index of the old head whose weights are copied (last axis of ``weight``).
+        """
         weights = {"weight": self.weight[..., rows]}
         return weights if self.bias is None else weights | {"bias": self.bias[..., rows]}
 
@@ -93,7 +97,7 @@ class PerElementLinear(Readout):
         return h if self.bias is None else torch.cat([h, torch.ones_like(h[:, :1])], dim=1)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return (None, None), because the basis functions are the features, see ``LinearReadout``."""
+        """Return (None, None): each basis function is a feature, so d is the unit matrix and f is 1, see ``LinearReadout``."""
         return None, None
 
     @torch.no_grad()

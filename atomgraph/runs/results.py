@@ -43,10 +43,17 @@ def evaluate(potential: Potential, dataset: Dataset, device: torch.device) -> di
         potential.cpu()
 
 
-def collect_metrics(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of ``metrics.json``: errors with units by part of the data, facts of the fit, and warnings."""
-    metrics = {part: error_json(comparison) for part, comparison in comparisons.items()} | {"training": dict(facts)}
-    warnings = fit_warnings(comparisons, facts)
+def collect_metrics(comparisons: Mapping[str, Comparison], training_summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of ``metrics.json``: errors with units by part of the data, ``training``, and warnings.
+
+    Args:
+        comparisons: Predictions and labels, by part of the data.
+        training_summary: Results of the fit method (such as number of steps and duration), stored under ``training``.
+    """
+    metrics = {part: error_json(comparison) for part, comparison in comparisons.items()} | {
+        "training": dict(training_summary)
+    }
+    warnings = fit_warnings(comparisons, training_summary)
     return metrics | ({"warnings": warnings} if warnings else {})
 
 

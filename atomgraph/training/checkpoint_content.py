@@ -134,7 +134,7 @@ def check_moments(path: Path, optimizer: torch.optim.Optimizer, n_steps: int) ->
     Args:
         path: Path of the checkpoint, for messages.
         optimizer: Optimiser with the state.
-        n_steps: Number of finished steps; after the first step, all optimisers except SGD have a state.
+        n_steps: Number of finished optimizer steps; after the first step, all optimisers except SGD have a state.
 
     Raises:
         FormatError: If the state is missing or has other shapes.

@@ -21,7 +21,7 @@ REFRESH = 0.2  # shortest time between two updates of the bar, s
 
 
 class TrainingProgress(pl.Callback):
-    """Prints a line for about 20 epochs of a run, and on a terminal a progress bar below.
+    """Prints about 20 lines per run, each for one epoch. On a terminal, a progress bar is shown below them.
 
     Args:
         console: Console for the output; None: standard output.

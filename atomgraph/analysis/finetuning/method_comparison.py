@@ -22,7 +22,8 @@ START = "the start"  # name of the starting model in tables and figures
 
 @dataclass(frozen=True)
 class RunResult:
-    """Errors of one run on target structures, for which it trains, and on structures of the source data set.
+    """Errors of one run on target structures, from the data set of the run, and on structures of the source,
+    that is, structures like the training data of the starting model.
 
     Attributes:
         method: Name of the method.
@@ -136,7 +137,9 @@ def method_table(results: Sequence[RunResult], start: RunResult) -> Table:
 
 
 def forgetting_figure(results: Sequence[RunResult], start: RunResult) -> Figure:
-    """Plot force errors on the source against force errors on the target, with one line per method through its sizes.
+    """Plot force errors on the source against force errors on the target.
+
+    One line per method connects the points of its training-set sizes.
 
     Args:
         results: Errors of the runs.

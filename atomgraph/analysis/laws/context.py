@@ -22,7 +22,7 @@ _EDGE_BUDGET = 50_000  # edges per batch
 
 @dataclass(frozen=True)
 class Law:
-    """Result of the test of one law on one potential.
+    """Result of the test of one physical law on one potential.
 
     Attributes:
         name: Name of the law, in words.
@@ -50,29 +50,33 @@ class Law:
 class Tolerances:
     """Tolerances and step sizes of the tests for one dtype.
 
-    Tolerances of gradients, jumps and sums are multiplied by the largest force in eV/Å, if it is above 1 eV/Å.
+    Tests divide the errors of gradients, jumps and balances by ``force_scale``: the largest force component in eV/Å, at
+    least 1.
 
     Attributes:
         gradient: Error of forces, eV/Å, and stresses, eV/Å³, relative to finite differences.
         symmetry: Relative change with rotation, translation, order of atoms, batching and supercells.
         jump: Discontinuity of energies, eV, and forces, eV/Å, at the cutoff.
-        sum: Net force, eV/Å; net torque divided by the extent of the molecule in Å, eV; asymmetry of the stress, eV/Å³.
+        balance: Quantities that must vanish: net force, eV/Å; net torque divided by the extent of the molecule in Å, eV;
+            asymmetry of the stress, eV/Å³.
         displacement: Displacement of finite differences, Å.
         strain: Strain of finite differences.
-        crossing: Difference between distance and cutoff in tests of discontinuity, Å.
+        cutoff_offset: Half the spacing of the four distances around the cutoff at which energies and forces are compared, Å.
         isolated: Difference between the energy of an isolated atom and E0, eV.
     """
 
     gradient: float
     symmetry: float
     jump: float
-    sum: float
+    balance: float
     displacement: float
     strain: float
-    crossing: float
+    cutoff_offset: float
     isolated: float
 
+    crossing = OldAttribute("cutoff_offset")
     slope = OldAttribute("gradient")
+    sum = OldAttribute("balance")
 
 
 #: float32 has seven digits. Energies of a few eV have errors of about 1e-6 eV, and finite differences over 0.01 Å errors of up
@@ -82,20 +86,20 @@ TOLERANCES = {
         gradient=1e-7,
         symmetry=1e-10,
         jump=1e-6,
-        sum=1e-9,
+        balance=1e-9,
         displacement=1e-4,
         strain=5e-6,
-        crossing=1e-6,
+        cutoff_offset=1e-6,
         isolated=1e-10,
     ),
     torch.float32: Tolerances(
         gradient=2e-3,
         symmetry=1e-4,
         jump=1e-3,
-        sum=1e-4,
+        balance=1e-4,
         displacement=1e-2,
         strain=5e-3,
-        crossing=1e-3,
+        cutoff_offset=1e-3,
         isolated=1e-6,
     ),
 }
@@ -195,7 +199,7 @@ def relative_difference(value: np.ndarray, expected: np.ndarray, floor: float = 
 
 
 def force_scale(result: Mapping[str, np.ndarray]) -> float:
-    """Return the largest force component in eV/Å, at least 1. Absolute errors are divided by this number."""
+    """Return the largest force component in eV/Å, at least 1. Tests divide absolute errors by this number."""
     return float(np.abs(result["forces"]).max(initial=1.0))
 
 

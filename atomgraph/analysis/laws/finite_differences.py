@@ -66,7 +66,7 @@ def stress_is_symmetric(context: LawContext) -> Law:
         if context.has_volume(atoms):
             stress = context.result(atoms)["stress"]
             values[name] = float(np.abs(stress - stress.T).max())
-    return law_from_values("stress is symmetric", values, context.tolerances.sum, "eV/Å³")
+    return law_from_values("stress is symmetric", values, context.tolerances.balance, "eV/Å³")
 
 
 def _derivatives(context: LawContext, displaced: list[ase.Atoms], step: float) -> np.ndarray:

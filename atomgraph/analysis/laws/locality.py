@@ -20,7 +20,7 @@ def smooth_at_the_cutoff(context: LawContext) -> Law:
 
     Discontinuities are computed from four equally spaced distances (``jump``).
     """
-    step, values = context.tolerances.crossing, {}
+    step, values = context.tolerances.cutoff_offset, {}
     for cutoff in context.cutoffs:
         for kind in ("beside others", "last neighbour", "own image"):
             results = context.results([_structure_at(context, kind, cutoff + k * step) for k in (-3, -1, 1, 3)])
@@ -77,7 +77,7 @@ def one_element_crystals_have_forces(context: LawContext) -> Law:
     """
     values = {symbol: float(np.abs(context.result(crystal([symbol]))["forces"]).max()) for symbol in context.elements}
     worst = min(values, key=lambda symbol: np.nan_to_num(values[symbol], nan=-1.0))
-    tolerance = max(1e-6, context.tolerances.sum)
+    tolerance = max(1e-6, context.tolerances.balance)
     passed = bool(values[worst] >= tolerance)
     return Law("crystals of one element have forces", values[worst], tolerance, "eV/Å", passed, worst, "≥")
 

@@ -88,7 +88,7 @@ def net_force(context: LawContext) -> Law:
     for name, atoms in context.structures.items():
         result = context.result(atoms)
         values[name] = float(np.abs(result["forces"].sum(axis=0)).max()) / force_scale(result)
-    return law_from_values("no net force", values, context.tolerances.sum, "eV/Å")
+    return law_from_values("no net force", values, context.tolerances.balance, "eV/Å")
 
 
 def net_torque(context: LawContext) -> Law:
@@ -100,7 +100,7 @@ def net_torque(context: LawContext) -> Law:
             torque = np.cross(atoms.positions - atoms.positions.mean(axis=0), result["forces"]).sum(axis=0)
             extent = max(1.0, float(np.ptp(atoms.positions, axis=0).max()))
             values[name] = float(np.abs(torque).max()) / (force_scale(result) * extent)
-    return law_from_values("no net torque", values, context.tolerances.sum, "eV")
+    return law_from_values("no net torque", values, context.tolerances.balance, "eV")
 
 
 def result_difference(result: Result, expected: Result) -> float:

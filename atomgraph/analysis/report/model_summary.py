@@ -21,7 +21,7 @@ def model_facts(potential: Potential) -> dict[str, str]:
         "elements": ", ".join(potential.elements),
         "heads": ", ".join(potential.heads) if len(potential.heads) > 1 else "",
         "cutoff": f"{potential.cutoff:g} Å",
-        "trained numbers": _with_spaces(n_parameters)
+        "parameters": _with_spaces(n_parameters)
         if n_fitted in (None, n_parameters)
         else f"{_with_spaces(n_fitted)} fitted of {_with_spaces(n_parameters)}",
         "computes in": potential.model.dtype_name,
@@ -58,14 +58,14 @@ def describe_errors(metrics: Any) -> dict[str, str]:
         metrics: Entry ``metrics`` of a potential's metadata; entries of another form are skipped.
     """
     result = {}
-    for part, entry in metrics.items() if isinstance(metrics, Mapping) else ():
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("units"), Mapping):
+    for part, part_metrics in metrics.items() if isinstance(metrics, Mapping) else ():
+        if not isinstance(part_metrics, Mapping) or not isinstance(part_metrics.get("units"), Mapping):
             continue
-        entries = {name: (entry.get("all") or {}).get(name) for name in entry["units"]}
+        statistics_by_quantity = {name: (part_metrics.get("all") or {}).get(name) for name in part_metrics["units"]}
         texts = [
-            f"{n} MAE {format_number(f.get('mae'))} {entry['units'][n]}"
-            for n, f in entries.items()
-            if isinstance(f, Mapping)
+            f"{name} MAE {format_number(statistics.get('mae'))} {part_metrics['units'][name]}"
+            for name, statistics in statistics_by_quantity.items()
+            if isinstance(statistics, Mapping)
         ]
         result[str(part)] = ", ".join(texts)
     return result

@@ -1,4 +1,4 @@
-"""Reader of HDF5 files of ANI and torchani: groups of conformers with one composition; needs the extra ``h5py``."""
+"""Reader of HDF5 files of ANI and torchani: groups of conformers with one composition; needs h5py (extra ``hdf5``)."""
 
 from __future__ import annotations
 
@@ -119,7 +119,10 @@ def _array(group: Any, name: str, path: Path) -> np.ndarray:
 
 
 def _checked_dataset(group: Any, name: str, path: Path) -> Any:
-    """Return a data set; DataError if it is far larger than the file, as HDF5 does not store unwritten parts."""
+    """Return a data set; DataError if its shape is far larger than the file.
+
+    HDF5 can declare a huge data set without storing it, and reading this data set would fill the memory.
+    """
     data = group[name]
     if data.size * max(data.dtype.itemsize, 8) > 200 * path.stat().st_size + 100_000_000:
         raise DataError(f"{path}: {group.name}/{name} of shape {data.shape} is far larger than the file")

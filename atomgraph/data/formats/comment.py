@@ -1,4 +1,4 @@
-"""Parser of the second line of an extended XYZ frame: keys, values and columns; stresses are passed on unchanged."""
+"""Parser of the second line of an extended XYZ frame: keys, values and columns. ASE does not transpose the stresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from atomgraph.errors import DataError
 from atomgraph.old_names import old_names_of
 
 RAW_PREFIX = "atomgraph_raw_"  # added to keys whose values ASE would check or transpose
-RAW_KEYS = re.compile(r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE)
+RAW_KEYS = re.compile(  # keys that get RAW_PREFIX
+    r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE
+)
 EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")  # Fortran exponents: 1.0D+00, -1d0
 TEXT_KEYS = re.compile(
     r"(id|type|name|hash|tag|label|comment)$", re.IGNORECASE
@@ -25,7 +27,8 @@ CELL_KEYS = re.compile(
 )
 FLAGS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 PROPERTIES = re.compile(r"""(?:^|\s)properties\s*=\s*["'{\[]?([^\s"'}\]]+)""", re.IGNORECASE)
-DEFAULT_PROPERTIES = "species:S:1:pos:R:3"
+DEFAULT_PROPERTIES = "species:S:1:pos:R:3"  # columns of plain XYZ, for a comment without Properties
+# ASE's spelling of names of columns, by the name in lower case.
 COLUMN_NAMES = {"species": "species", "pos": "pos", "z": "Z"}
 
 
@@ -99,7 +102,7 @@ def _lattice(value: Any) -> np.ndarray:
     if not np.isfinite(numbers).all():
         raise DataError(f"Lattice should be nine finite numbers, but is {' '.join(map(str, numbers.ravel()[:9]))}")
     if numbers.size == 9:
-        return numbers.astype(float).reshape((3, 3), order="F")  # ASE transposes it
+        return numbers.astype(float).reshape((3, 3), order="F")  # transposed, because ASE transposes this key again
     hint = ""
     if numbers.size in (3, 6):
         a, b, c = numbers.ravel()[:3]

@@ -34,18 +34,19 @@ def is_xyz(path: Path) -> bool:
 
 
 def iread_xyz(path: Path, types: Sequence[str] | None = None) -> Iterator[Callable[[], ase.Atoms]]:
-    """Yield a function for each frame of a file that returns the frame; the file is read frame by frame.
+    """For each frame of a file, yield a function that parses and returns the frame; the file is read frame by frame.
 
     Blank lines between frames, Fortran's D exponents and atomic numbers in the column of species are supported. (ASE alone
     stops without an error at a blank line.)
 
     Args:
         path: The file, compressed or not.
-        types: Elements of types, for files without elements (LAMMPS's ``dump xyz``, a column ``type``); an error for
-            files with elements.
+        types: Chemical symbols of the LAMMPS types 1, 2, …, for files with types instead of elements (``dump xyz``, or a
+            column ``type``).
 
     Raises:
-        DataError: If the text is incomplete or damaged; the message has file, frame and line.
+        DataError: If the text is incomplete or damaged, or if ``types`` is given and the file has elements; the message has
+            file, frame and line.
     """
     lines = _Lines(path)
     for frame in _frames(lines):
@@ -178,6 +179,7 @@ def _frame_parser(path: Path, frame: _Frame, types: Sequence[str] | None) -> Cal
             name_elements(atoms, _fields(path, frame), types)
         except DataError as error:
             raise DataError(f"{location}: {error}") from error
+        # parse_comment added a prefix to these keys, so that ASE does not check or transpose their values; remove the prefix
         for name in [name for name in atoms.info if isinstance(name, str) and name.startswith(RAW_PREFIX)]:
             atoms.info[original_key(name)] = atoms.info.pop(name)
         return atoms

@@ -159,6 +159,7 @@ def _box(heading: str, bounds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, l
         return numbers[:, :3], numbers[:, 3], pbc
     low, high = numbers[:, 0].copy(), numbers[:, 1].copy()
     xy, xz, yz = numbers[:, 2] if numbers.shape[1] > 2 else (0.0, 0.0, 0.0)
+    # LAMMPS states the bounds of the rectangular box around the tilted cell; subtract the tilt
     low -= [min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]
     high -= [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]
     a, b, c = high - low
@@ -184,7 +185,7 @@ def _numbers(words: dict[str, tuple[str, ...]], types: Sequence[str] | None, wha
 
     Args:
         words: Words of each column.
-        types: Elements of types that the user states; None if not stated.
+        types: Chemical symbols of the types 1, 2, …, which the user states; None if not stated.
         what: Description of the file, for messages.
 
     Raises:

@@ -111,7 +111,7 @@ class TripleKernel(SparsePoints, Featurizer):
             yield ij, ik, coordinates, edges.centre[ij] - portion.first_atom, portion.n_atoms
 
     def prior(self) -> Tensor:
-        """Kernel matrix of the points, (n_points, n_points): the inverse prior covariance of a Gaussian process's weights."""
+        """Kernel matrix K of the points, (n_points, n_points), for the prior of the weights: normal with covariance K⁻¹."""
         scaled = self.points / self.theta
         kernel = torch.exp(-0.5 * self._squared_distances(scaled, scaled))
         return self.delta**2 * self.point_weight[:, None] * self.point_weight * kernel

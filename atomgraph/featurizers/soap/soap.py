@@ -172,7 +172,8 @@ class SOAP(DensityFeaturizer):
     def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
         """Derivatives of the features, as in ``DensityFeaturizer``.
 
-        A direction d is a symmetric matrix D for each l, so that d · p is the sum of tr cᵀDc over l.
+        A direction d is a vector of coefficients of the features. For p before normalisation, d · p is the sum of tr cᵀDc over
+        l, with one symmetric matrix D for each l.
         """
         if directions is None:
             return super().jacobian(density, element)
@@ -247,7 +248,11 @@ class SOAP(DensityFeaturizer):
         ]
 
     def _matrices(self, rows: Tensor) -> Tensor:
-        """Rows, (n_rows, n_features), as symmetric matrices 2 D for each l, (n_rows, l_max + 1, n_pairs, n_pairs)."""
+        """Matrices 2 D of each row d and each l, see ``jacobian``, (n_rows, l_max + 1, n_pairs, n_pairs).
+
+        Args:
+            rows: Coefficients d of the features, (n_rows, n_features).
+        """
         constants = self._constants.like(rows)
         flat = rows.new_zeros(len(rows), (self.l_max + 1) * self._n_pairs**2)
         flat = flat.index_copy(1, constants["columns"], rows * constants["factors"])

@@ -1,4 +1,7 @@
-"""Sums over triples of atoms: narrow angular functions, and wide ones with a large or non-integer exponent ζ."""
+"""Sums over triples of atoms: narrow angular functions (with a factor of the distance between both neighbours), and wide ones.
+
+Wide functions are computed here only for a large or non-integer exponent ζ.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ ElementTriple = tuple[int, Pair]  # row of the central element, and the rows of 
 class TripleSums:
     """Narrow and wide sums over unordered pairs of neighbours; the equations are in ``SymmetryFunctions``.
 
-    Element triples with the same functions form a group, whose triples are computed together. Portions of atoms limit the
-    memory. If there are several portions, intermediate results are computed again for the derivatives.
+    A narrow function also depends on the distance between the two neighbours, a wide one does not. Element triples with the
+    same functions form a group, whose triples are computed together. Portions of atoms limit the memory. If there are
+    several portions, intermediate results are computed again for the derivatives.
 
     Args:
         functions: Angular functions of each central element.

@@ -16,7 +16,8 @@ from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 PRECISION_GROWTH = 10.0  # factor per step on the precision of an irrelevant column
 INITIAL_NOISE = 1.0  # initial noise variance, relative to the mean square of the targets
 MAX_BETA_GROWTH = 1.3  # largest factor per step on β; a larger one would let irrelevant columns explain the noise
-MIN_GAMMA = 1e-3  # below this γ, the precision of an irrelevant column stops growing
+# The precision of an irrelevant column grows until γ, the share of the weight that the data determine, is below this value.
+MIN_GAMMA = 1e-3
 
 
 @dataclass(frozen=True)

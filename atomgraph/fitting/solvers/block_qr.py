@@ -27,7 +27,7 @@ class BlockQR(StreamingQR):
     calls, and so do the last bits of the factor.
     """
 
-    method = 2  # number of this class in saved states
+    method = 2  # identifies this class in saved states
     _group: StreamingQR | None = None
     _group_columns: Tensor  # indices of the group's non-zero columns, then of the targets
 

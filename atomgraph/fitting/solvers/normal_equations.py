@@ -16,7 +16,7 @@ class NormalEquations(RowAccumulator):
     largest are lost in rounding and count as zero.
     """
 
-    method = 1  # number of this class in saved states
+    method = 1  # identifies this class in saved states
 
     def _add_block(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         X, y = rows[:, : self.n_unknowns], rows[:, self.n_unknowns :]

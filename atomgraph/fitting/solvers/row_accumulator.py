@@ -30,7 +30,7 @@ class RowAccumulator(ABC):
         FittingError: If a number is below one, or the memory is too small.
     """
 
-    method: ClassVar[int]  # number of the subclass in saved states
+    method: ClassVar[int]  # integer that identifies the subclass in saved states
 
     def __init__(
         self,

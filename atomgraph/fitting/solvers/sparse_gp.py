@@ -26,7 +26,8 @@ class SparseGPSolution(LinearSolution):
         L: Lower Cholesky factor of K_mm + jitter, (m, m).
         jitter: Number added to the diagonal of K_mm, in the unit of K_mm.
         conditioning: Conditioning of the triangular factor of data and prior.
-        log_evidence: Log N(y | 0, K_nm K_mm⁻¹ K_mn + 1) of the weighted rows, summed over targets.
+        log_evidence: Logarithm of the normal density of the weighted rows y, with mean 0 and covariance K_nm K_mm⁻¹ K_mn + 1,
+            summed over targets.
     """
 
     L: Tensor

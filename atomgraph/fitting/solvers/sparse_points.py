@@ -77,7 +77,7 @@ def cur(descriptors: Blocks, n_points: int, rank: int | None = None, seed: int |
     _check_count(n_points, len(scores))
     if seed is not None:  # the largest of u^(1/score): Efraimidis and Spirakis, Inf. Process. Lett. 97, 181 (2006)
         exponential = torch.from_numpy(np.random.default_rng(seed).exponential(size=len(scores)))
-        scores = scores / exponential
+        scores = scores / exponential  # same order as u^(1/score), because −log u is exponentially distributed
     return scores.argsort(descending=True, stable=True)[:n_points]
 
 
@@ -131,6 +131,8 @@ def greedy(descriptors: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor]
     r"""Return the indices of sparse points, each the environment of largest remaining variance.
 
     .. math:: i_{m+1} = \arg\max_i\ k(x_i, x_i) - k_i^T K_m^{-1} k_i
+
+    with the kernel :math:`K_m` between the first m points, and the kernels :math:`k_i` between them and environment i.
 
     The remaining variance is that of a Gaussian process with data at the first m points. It is computed from a pivoted
     Cholesky factor of the kernel of all environments, of which n_points rows are stored, (n_points, N).

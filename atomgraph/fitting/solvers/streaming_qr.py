@@ -14,19 +14,19 @@ class StreamingQR(RowAccumulator):
 
     .. math:: \begin{pmatrix} R & Q^Ty \\ X_b & y_b \end{pmatrix} = Q'\begin{pmatrix} R' & Q'^Ty \\ 0 & e \end{pmatrix}
 
-    with the rows :math:`X_b, y_b` of the buffer.
+    with the rows :math:`X_b, y_b` of the buffer, and e the residual, whose squares are summed over all blocks.
 
-    Memory: 2 (n + block_rows)(n + k) numbers.
+    Memory: 2 (n + block_rows)(n + k) numbers, for n unknowns and k targets.
 
     Source: Golub and Van Loan, Matrix Computations, § 6.5; Demmel, Grigori, Hoemmen and Langou, SIAM J. Sci. Comput.
     34, A206 (2012).
     """
 
-    method = 0  # number of this class in saved states
+    method = 0  # identifies this class in saved states
 
     def _add_block(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        factor, lost_square = triangularise(torch.cat([self._matrix, rows]), self.n_unknowns)
-        return factor, self._squares + lost_square
+        factor, residual_square = triangularise(torch.cat([self._matrix, rows]), self.n_unknowns)
+        return factor, self._squares + residual_square
 
     def _finish(self, matrix: Tensor, squares: Tensor) -> TriangularFactor:
         n = self.n_unknowns

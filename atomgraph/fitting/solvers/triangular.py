@@ -64,8 +64,8 @@ class TriangularFactor:
             columns: Indices of the remaining columns, (m,). The weights of all other columns are zero.
         """
         m = len(columns)
-        triangle, lost_square = triangularise(torch.cat([self.R[:, columns], self.Qty], dim=1), m)
-        return TriangularFactor(triangle[:, :m], triangle[:, m:], self.residual_square + lost_square, self.n_rows)
+        triangle, residual_square = triangularise(torch.cat([self.R[:, columns], self.Qty], dim=1), m)
+        return TriangularFactor(triangle[:, :m], triangle[:, m:], self.residual_square + residual_square, self.n_rows)
 
     columns = OldAttribute("select_columns")
 
@@ -83,7 +83,7 @@ def triangularise(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
         Factor, (n, n + k), and sum of squares of each target that the factor does not contain, (k,).
     """
     triangle = torch.linalg.qr(rows, mode="r").R
-    lost_square = triangle[n:, n:].square().sum(0)
+    residual_square = triangle[n:, n:].square().sum(0)
     triangle = triangle[:n]
     signs = torch.where(triangle.diagonal() < 0, -1.0, 1.0).to(triangle)
-    return triangle * signs[:, None], lost_square
+    return triangle * signs[:, None], residual_square

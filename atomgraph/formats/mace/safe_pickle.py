@@ -30,7 +30,7 @@ _ALLOWED_INSTRUCTIONS = frozenset(
     for name in line.split()
 )
 _MAX_TUPLES = 20_000  # per file
-_MAX_TUPLE_VALUES = 100_000  # in a tuple and its inner tuples; a tuple as a key is hashed with all its values
+_MAX_TUPLE_VALUES = 100_000  # in a tuple and its inner tuples; the hash of a tuple, for use as a key, reads all of them
 _TUPLE_INSTRUCTIONS = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
 _MEMO_INSTRUCTIONS = frozenset({"BINPUT", "LONG_BINPUT"})
 
@@ -115,7 +115,11 @@ def read_pickle(content: bytes) -> Any:
 
 
 def _check_instructions(content: bytes) -> None:
-    """Raise FormatError for forbidden instructions, too many instructions or tuples, and invalid indices of the memo."""
+    """Raise FormatError for forbidden instructions, too many instructions or tuples, and invalid indices of the memo.
+
+    The memo is pickle's table of objects that are used again. Each entry needs an instruction, so that an index above the
+    number of instructions is not one that Python writes.
+    """
     n_tuples = 0
     try:
         for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
@@ -141,7 +145,9 @@ class _Reader(pickle._Unpickler):
     def __init__(self, file: io.BytesIO):
         super().__init__(file)
         self._classes: dict[tuple[str, str], type[PickledObject]] = {}
-        self._tuple_sizes: dict[int, tuple[int, Any]] = {}  # id: size and tuple; the reference keeps the id unique
+        self._tuple_sizes: dict[
+            int, tuple[int, Any]
+        ] = {}  # by id: size and tuple; the tuple is stored so that Python does not reuse its id
 
     def check_top_tuple(self) -> None:
         """Raise FormatError if the tuple on top of the stack has too many values, repeated values included."""

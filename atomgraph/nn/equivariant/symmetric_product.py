@@ -32,8 +32,9 @@ class SymmetricProduct(Part):
               \prod_{\xi=1}^{\nu} A_{i k_\xi c}
 
     U is a product of Wigner's 3j symbols (``ops.coupling``). The factors are equal, so only the symmetric part of U has an
-    effect. U is therefore stored for monomials of A. Few paths p are then linearly independent (8 of 23 for L = 0, ν = 3,
-    l ≤ 3), and W is multiplied with a matrix to give their weights.
+    effect. U is therefore stored for monomials of A. As functions of the monomials, only few of the paths p are linearly
+    independent (8 of 23 for L = 0, ν = 3, l ≤ 3). A matrix converts the weights W of all paths to weights of the
+    independent paths.
 
     ``weights[irrep_ν]`` is (n_elements, n_paths, channels).
 
@@ -43,9 +44,9 @@ class SymmetricProduct(Part):
         order: Largest number of factors ν.
         channels: Number of channels c.
         n_elements: Number of sets of weights; with 1, all elements have the same weights.
-        n_paths: Number of paths of each irrep of the output for ν = 1 … order. U is then a buffer
-            ``coupling_{irrep}_{ν}`` of MACE's shape, read from a file. None: U is computed from Wigner's symbols, exact in
-            every dtype.
+        n_paths: None: U is computed from Wigner's symbols, exact in every dtype. Otherwise, for each irrep of the output,
+            the number of paths for ν = 1 … order: U is then stored in buffers ``coupling_{irrep}_{ν}`` of MACE's shape, which
+            are zero until they are loaded from a file.
 
     Raises:
         WiringError: If irreps have multiplicities, or ``order`` is not from 1 to 10.
@@ -53,7 +54,7 @@ class SymmetricProduct(Part):
     Source: Batatia et al., NeurIPS 2022, Eqs. 10 and 11; Drautz, Phys. Rev. B 99, 014104 (2019).
     """
 
-    group = "product"
+    group = "product"  # parameter group, a name in the settings of learning rates and frozen weights
 
     def __init__(
         self,
@@ -88,7 +89,10 @@ class SymmetricProduct(Part):
         self._table_cache: dict[object, _MonomialTables] = {}
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """Describe the matrix (n_paths, channels) of each term and element, which LoRA adapts only with ``products``."""
+        """Describe the matrix (n_paths, channels) of each term and element.
+
+        LoRA adapts these matrices only if its option ``products`` is true.
+        """
         return matrices(self, "weights.", option="products")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
@@ -108,7 +112,7 @@ class SymmetricProduct(Part):
             Products B, (n_atoms, irreps_out.dim, channels).
         """
         tables = self._get_tables(A)
-        group_size = max(_MAX_NUMBERS // (tables.max_monomials * self.irreps_out.dim * self.channels), 1)
+        group_size = max(_MAX_NUMBERS // (tables.n_intermediate * self.irreps_out.dim * self.channels), 1)
         if len(A) <= group_size or torch.is_grad_enabled():
             return self._products(A, element, tables)
         groups = zip(A.split(group_size), element.split(group_size), strict=True)
@@ -145,8 +149,13 @@ class SymmetricProduct(Part):
     def _sum_nested(self, a: Tensor, coefficients: list[Tensor | None], tables: _MonomialTables) -> Tensor:
         r"""Sum coefficients times monomials for the atoms of one element, from the highest order to the lowest.
 
-        The step :math:`X_{\nu-1} = \sum_k (X_\nu + c_\nu) A_k` gives one value per monomial of the next lower order. No tensor
-        has the size of all monomials of the highest order times all atoms, and the first step is a matrix product.
+        Horner's scheme. X of the highest order is zero, and the result is X of order 0. Each step sums
+
+        .. math:: X_{\nu-1}[m] = \sum_k (X_\nu[m k] + c_\nu[m k]) A_k
+
+        with m a monomial of order ν−1, and m k its products with the components A_k whose index k is at least the largest
+        index in m. No tensor has the size of all monomials of the highest order times all atoms, and the first step is a
+        matrix product.
 
         Args:
             a: Features A, (channels, n, n_atoms), n = irreps_in.dim.
@@ -255,25 +264,25 @@ class _MonomialTables:
         basis: By ``irrep_ν``: independent couplings of monomials, (rank, (2L+1) · n_monomials).
         reduction: By ``irrep_ν``: matrix that maps weights of paths to weights of independent couplings, (rank, n_paths).
         n_lower: By ν: number of monomials of the next lower order.
-        table_position: By ν: position of each monomial in the table of products of a lower monomial and a component, flattened
-            from (n_lower, n).
-        component: By ν: largest component of each monomial.
-        lower_monomial: By ν: each monomial without its largest component, as a row among the monomials of the lower order.
+        component: By ν: for each monomial, the largest index k among its factors A_k.
+        lower_monomial: By ν: for each monomial, the row of the monomial without that factor, among the monomials of order ν−1.
+        table_position: By ν: for each monomial, the index ``lower_monomial · n + component``, with n the number of components
+            of A. It is a position in a flattened table (n_lower, n), which also has products that are no monomials.
     """
 
     basis: dict[str, Tensor]
     reduction: dict[str, Tensor]
     n_lower: dict[int, int]
-    table_position: dict[int, Tensor]
     component: dict[int, Tensor]
     lower_monomial: dict[int, Tensor]
+    table_position: dict[int, Tensor]
 
     def __deepcopy__(self, memo: object) -> _MonomialTables:
         return self  # tables are never modified, and can take hundreds of MB
 
     @property
-    def max_monomials(self) -> int:
-        """Number of monomials of the second highest order, the largest number that is computed per atom."""
+    def n_intermediate(self) -> int:
+        """Largest number of values X per atom, output and channel in ``_sum_nested``: the monomials of order ``order − 1``."""
         return max(self.n_lower.values())
 
 

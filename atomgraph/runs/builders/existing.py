@@ -18,7 +18,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.dataset import Dataset, assign_head, build_graphs_by_part, read_dataset
-from atomgraph.runs.finetuning.card import check_probe, expected_effects, measure_card, read_probe, write_card
+from atomgraph.runs.finetuning.card import check_probe, measure_card, read_probe, settings_to_check, write_card
 from atomgraph.runs.finetuning.replay import replay_frames
 from atomgraph.runs.finetuning.starting_potential import (
     StartingPotential,
@@ -102,7 +102,7 @@ class ExistingPotentialBuilder(PotentialBuilder):
         self, inputs: FitInputs, comparisons: Mapping[str, Comparison], device: torch.device, fit_method: FitMethod
     ) -> Sequence[Section]:
         potential = inputs.potential
-        switches = expected_effects(
+        checked_settings = settings_to_check(
             self.config, self.starting, self._audit, ema=fit_method.ema, n_steps=fit_method.n_steps
         )
         card = measure_card(
@@ -114,7 +114,7 @@ class ExistingPotentialBuilder(PotentialBuilder):
             comparisons,
             probe=self._probe,
             replay=self.replay,
-            switches=switches,
+            checked_settings=checked_settings,
             device=device,
         )
         return write_card(card, self._audit, self.context.folder, self.context.console)

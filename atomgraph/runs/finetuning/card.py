@@ -10,7 +10,7 @@ from rich.console import Console
 
 from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.finetuning.audit import Audit
-from atomgraph.analysis.finetuning.report_card import ReportCard, Switches, report_card
+from atomgraph.analysis.finetuning.report_card import CheckedSettings, ReportCard, report_card
 from atomgraph.analysis.report.page import Section
 from atomgraph.config.finetune_schema import CardSection, FinetuneConfig, FrozenGroups, LoRA
 from atomgraph.config.in_memory import files_or_structures
@@ -50,21 +50,22 @@ def measure_card(
     *,
     probe: Sequence[ase.Atoms],
     replay: Sequence[ase.Atoms],
-    switches: Switches,
+    checked_settings: CheckedSettings,
     device: torch.device,
 ) -> ReportCard:
     """Measure the values of the report card.
 
     Args:
         config: The configuration.
-        starting: The starting potential and its heads.
-        initial: The potential before the fit, with E0 of the trained head.
+        starting: The starting potential with the heads of the run, and the potential as loaded (``foundation``), whose E0
+            is used for structures of the source.
+        initial: The starting potential immediately before the fit, with E0 of the new labels.
         tuned: The fitted potential.
         dataset: The structures of the run.
         comparisons: Predictions and labels, by part of the data.
         probe: Structures similar to the earlier training data.
         replay: Replayed structures, used in place of an empty probe.
-        switches: Settings whose effects are checked.
+        checked_settings: Settings whose effects are checked.
         device: Device for evaluations.
     """
     probe_name = "the probe" if probe else "the replay set, which was trained on"
@@ -78,26 +79,26 @@ def measure_card(
         probe=probe or replay,
         probe_name=probe_name,
         comparisons=comparisons,
-        switches=switches,
+        checked_settings=checked_settings,
         all_dimers=config.card.dimers == "all",
         steps=config.card.steps,
         device=device,
     )
 
 
-def expected_effects(
+def settings_to_check(
     config: FinetuneConfig, starting: StartingPotential, audit: Audit, *, ema: float | None, n_steps: int
-) -> Switches:
+) -> CheckedSettings:
     """Return the settings of the configuration whose effects the report card checks."""
-    shift = audit.shift if config.e0 == "estimate" else None
-    return Switches(
+    e0_shift = audit.shift if config.e0 == "estimate" else None
+    return CheckedSettings(
         frozen=config.method.groups if isinstance(config.method, FrozenGroups) else (),
         lr_factors={} if "decay" in config.lr_factors else config.lr_factors,
         ema=ema,
         n_steps=n_steps,
-        max_e0_shift=None if shift is None else float(abs(shift.shift).max()),
+        max_e0_shift=None if e0_shift is None else float(abs(e0_shift.shift).max()),
         replay_head=None if config.replay is None else starting.source_head,
-        partial=isinstance(config.method, LoRA) or config.method.kind == "last_layer",
+        trains_few_weights=isinstance(config.method, LoRA) or config.method.kind == "last_layer",
     )
 
 

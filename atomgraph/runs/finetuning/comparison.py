@@ -34,12 +34,9 @@ from atomgraph.training.checkpoints import LAST
 # A method replaces these sections of the configuration completely; in other sections, a method changes single keys.
 REPLACED_SECTIONS = ("method", "replay", "lr_factors", "e0")
 SCRATCH = "scratch"  # key of a method that trains the same architecture from random weights
-RESULT, PAGE, PLAN = (
-    "compare.json",
-    "compare.html",
-    "compare.yaml",
-)  # files in the output folder; PLAN: the configuration
-PlainValues = dict[str, Any]
+RESULT, PAGE = "compare.json", "compare.html"  # files in the output folder
+CONFIG_FILE = "compare.yaml"  # configuration of the comparison, in the output folder
+JSONDict = dict[str, Any]  # mapping of JSON values
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def _check_plan(config: FinetuneConfig) -> tuple[CompareSection, dict[int, Datas
         raise DataError("card.probe has no labels of forces; set card.keys to the names of the labels")
     if all(changes.get(SCRATCH) for changes in plan.methods.values()):
         raise ConfigError(
-            "compare.methods should have a method without scratch: true, which starts from the starting potential"
+            "at least one method of compare.methods must start from the starting potential, without scratch: true"
         )
     elements = known_elements(config.start, load_start(config.start))
     datasets = {seed: read_dataset(config.model_copy(update={"seed": seed}), elements) for seed in plan.seeds}
@@ -134,7 +131,11 @@ def _check_plan(config: FinetuneConfig) -> tuple[CompareSection, dict[int, Datas
     for name, changes in plan.methods.items():
         try:
             _run_config(
-                config, PlannedRun(name, plan.sizes[0], plan.seeds[0], changes), {}, Path(config.output.folder), None
+                config,
+                PlannedRun(name, plan.sizes[0], plan.seeds[0], changes),
+                {},
+                Path(config.output.folder),
+                None,
             )
         except ConfigError as error:
             raise ConfigError(f"compare.methods.{name}: {error}") from error
@@ -143,20 +144,22 @@ def _check_plan(config: FinetuneConfig) -> tuple[CompareSection, dict[int, Datas
 
 def _prepare_folder(folder: Path, config: FinetuneConfig) -> None:
     """Create the output folder and its subfolders; ConfigError if it has files of another comparison or other files."""
-    text, plan_path = as_yaml(make_paths_absolute(config)), folder / PLAN
+    text, plan_path = as_yaml(make_paths_absolute(config)), folder / CONFIG_FILE
     if folder.is_dir() and not is_empty_except_lock(folder):
         if not plan_path.is_file():
-            raise ConfigError(f"{folder} contains files, but no {PLAN} of a comparison; choose another output.folder")
-        if not _is_same_plan(plan_path.read_text(encoding="utf-8"), text):
-            raise ConfigError(f"{folder} has another comparison ({PLAN} differs); choose another output.folder")
+            raise ConfigError(
+                f"{folder} contains files, but no {CONFIG_FILE} of a comparison; choose another output.folder"
+            )
+        if not _is_same_config(plan_path.read_text(encoding="utf-8"), text):
+            raise ConfigError(f"{folder} has another comparison ({CONFIG_FILE} differs); choose another output.folder")
         return
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
     write_text(plan_path, text)
 
 
-def _is_same_plan(saved_text: str, text: str) -> bool:
-    """Whether two configurations are equal after names of the last release are replaced in the saved text."""
+def _is_same_config(saved_text: str, text: str) -> bool:
+    """Whether two configurations are equal; names of the previous release in the first one are replaced by current names."""
     if saved_text == text:
         return True
     content = parse(saved_text)
@@ -165,15 +168,15 @@ def _is_same_plan(saved_text: str, text: str) -> bool:
 
 def _planned_runs(
     plan: CompareSection, datasets: Mapping[int, Dataset], folder: Path
-) -> Iterator[tuple[PlannedRun, PlainValues]]:
-    """Yield each run and its files by part.
+) -> Iterator[tuple[PlannedRun, dict[str, str | None]]]:
+    """Yield each run and the paths of its structures by part of the data; None for an empty part.
 
     Runs with equal seed have the same validation and test structures, and larger training sets include the smaller ones.
     """
     for seed, dataset in datasets.items():
         train = dataset.parts["train"]
         permutation = np.random.default_rng(seed).permutation(len(train))
-        files: PlainValues = {
+        files: dict[str, str | None] = {
             part: _write_frames(folder, f"{part}-{seed}", dataset.parts[part]) for part in ("valid", "test")
         }
         for size in sorted(plan.sizes):
@@ -195,7 +198,7 @@ def _write_frames(folder: Path, name: str, frames: list[ase.Atoms]) -> str | Non
     return str(path)
 
 
-def _start_run(config: FinetuneConfig, planned_run: PlannedRun, files: PlainValues, run_folder: Path) -> None:
+def _start_run(config: FinetuneConfig, planned_run: PlannedRun, files: dict[str, Any], run_folder: Path) -> None:
     """Start a run in its folder, or resume it."""
     try:
         if (run_folder / "checkpoints" / LAST).is_file():
@@ -216,14 +219,18 @@ def _start_run(config: FinetuneConfig, planned_run: PlannedRun, files: PlainValu
 
 
 def _run_config(
-    config: FinetuneConfig, planned_run: PlannedRun, files: PlainValues, run_folder: Path, start_file: Path | None
+    config: FinetuneConfig,
+    planned_run: PlannedRun,
+    files: dict[str, str | None],
+    run_folder: Path,
+    start_file: Path | None,
 ) -> FinetuneConfig:
     """Return the configuration of a run.
 
     Args:
         config: The configuration of the comparison.
         planned_run: The run.
-        files: Files of the structures, by part.
+        files: Paths of the structures, by part of the data; None for an empty part.
         run_folder: Folder of the run.
         start_file: File of the untrained potential of a run from scratch; None: ``start.model``.
     """
@@ -251,8 +258,8 @@ def _run_config(
     return checked
 
 
-def _merge(plain_config: PlainValues, changes: Mapping[str, Any], replaced_keys: tuple[str, ...] = ()) -> PlainValues:
-    """Return plain values with changes applied, key by key in nested mappings; values of ``replaced_keys`` are exchanged."""
+def _merge(plain_config: JSONDict, changes: Mapping[str, Any], replaced_keys: tuple[str, ...] = ()) -> JSONDict:
+    """Return a configuration with changes; nested mappings are merged key by key, except those under ``replaced_keys``."""
     result = dict(plain_config)
     for key, value in changes.items():
         old_value = result.get(key)
@@ -284,7 +291,7 @@ def _write(folder: Path, results: list[RunResult], start_result: RunResult) -> N
     write_comparison_page(folder / PAGE, results, start_result, folder.resolve().name)
 
 
-def _comparison_json(results: list[RunResult], start_result: RunResult) -> PlainValues:
+def _comparison_json(results: list[RunResult], start_result: RunResult) -> JSONDict:
     """Return the content of ``compare.json``."""
     units = {"forces": "eV/Å", "energy": "meV/atom", "error": "MAE"}
     return {"units": units, "start": start_result.to_json(), "cells": [result.to_json() for result in results]}

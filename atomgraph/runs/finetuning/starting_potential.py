@@ -30,7 +30,7 @@ class StartingPotential:
         potential: The potential with the elements and heads of the run.
         head: Name of the trained head.
         source_head: Name of the head for the earlier training data (source).
-        foundation: The loaded potential, before changes of elements and heads.
+        foundation: The potential as loaded, before changes of elements and heads.
     """
 
     potential: Potential
@@ -70,7 +70,9 @@ def known_elements(start: StartSection, foundation: Potential) -> list[str]:
 def prepare_start(
     config: FinetuneConfig, foundation: Potential, elements: Sequence[str], has_replay: bool
 ) -> StartingPotential:
-    """Edit elements and heads of the starting potential for the run. Only predictions for restarted elements change.
+    """Edit elements and heads of the starting potential for the run.
+
+    Only predictions for restarted elements change: known elements whose weights are replaced by those of another element.
 
     Args:
         config: The configuration.

@@ -72,7 +72,7 @@ class GaussNewtonFit(LinearFit):
         return {"steps": len(result.steps), "best_step": result.best, "ended": result.end_reason}
 
     def _report_step(self, step: Step) -> None:
-        """Write and print the errors of a step."""
+        """Write the mean squares of weighted residuals after a step to the table, and print their square roots."""
         row = {"step": step.number, "damping": step.damping, "train": step.train, "valid": step.valid}
         self._rows.append(row)
         write_table(self.context.folder.path / TABLE, self._rows)

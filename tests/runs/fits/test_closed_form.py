@@ -321,7 +321,7 @@ def test_gap_once_counted_requested_points_as_fitted(tmp_path, capsys):
     atomgraph.train(config(tmp_path, GAP | {"n_points": 100}, PROCESS))
     assert "GAP for Ar: weights of sparse points, which are selected next" in capsys.readouterr().out
     assert main(["info", str(tmp_path / "run")]) == 0
-    assert re.search(r"trained numbers +1\d fitted of 105\n", capsys.readouterr().out)
+    assert re.search(r"parameters +1\d fitted of 105\n", capsys.readouterr().out)
 
 
 def test_the_law_of_float32_tries_a_potential_that_refuses_it(tmp_path):

@@ -23,8 +23,8 @@ N_RESAMPLES = 400  # number of bootstrap samples
 class Agreement:
     r"""Correlation and ratio of labels y and predictions x of one quantity, without outliers.
 
-    Energies are residuals of a linear fit to the composition; medians are subtracted from stresses. Intervals contain 95 % of
-    the bootstrap samples.
+    The caller passes energies as residuals of a linear fit to the composition, and stresses minus their median. Intervals
+    contain 95 % of the bootstrap samples.
 
     Attributes:
         quantity: Name of the quantity.
@@ -85,7 +85,7 @@ def compute_agreement(
     Returns:
         The agreement; None for fewer than four structures, or if all labels or all predictions are zero.
     """
-    rows = np.flatnonzero(_has_usual_size(labels) & _has_usual_size(predictions)).tolist()
+    rows = np.flatnonzero(_has_usual_rms(labels) & _has_usual_rms(predictions)).tolist()
     if len(rows) < MIN_STRUCTURES:
         return None
     y, x = (_clip([values[i] for i in rows]) for values in (labels, predictions))
@@ -122,11 +122,11 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _has_usual_size(arrays: Sequence[np.ndarray]) -> np.ndarray:
+def _has_usual_rms(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Return a mask, (n_structures,), that is False for arrays whose RMS exceeds ``OUTLIER_LIMIT`` times the median RMS."""
-    size = np.array([np.sqrt((array**2).mean()) for array in arrays])
-    median = float(np.median(size)) if len(size) else 0.0
-    return size <= OUTLIER_LIMIT * median if median > 0 else np.ones(len(size), dtype=bool)
+    rms = np.array([np.sqrt((array**2).mean()) for array in arrays])
+    median = float(np.median(rms)) if len(rms) else 0.0
+    return rms <= OUTLIER_LIMIT * median if median > 0 else np.ones(len(rms), dtype=bool)
 
 
 def _clip(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -129,13 +129,14 @@ class LabelledPredictions:
     def agreements(self) -> dict[str, Agreement]:
         """Agreement of labels and predictions by quantity, for quantities with enough labels.
 
+        Enough are four structures; for energies, four structures more than the rank of the compositions.
         Energies are compared after a linear fit to the composition, stresses after subtraction of the median.
         """
         agreements: dict[str, Agreement | None] = {}
         if self.shift is not None and len(self.counts) >= self.shift.rank + 4:
             labels, predictions = (list(column[:, None]) for column in self.composition_residuals)
             agreements["energy"] = compute_agreement("energy", labels, predictions)
-        rows = [i for i in self._with_label("forces") if len(self.frames[i]) > 1]
+        rows = [i for i in self._with_label("forces") if len(self.frames[i]) > 1]  # a single atom has no force
         labels, predictions = (_flat_values("forces", rows, source) for source in (self.labels, self.results))
         agreements["forces"] = compute_agreement("forces", labels, predictions)
         rows = [i for i in self._with_label("stress") if np.isfinite(self.results[i]["stress"]).all()]

@@ -32,8 +32,9 @@ NAMES = (
 )  # fmt: skip
 """Names of the findings of an audit, for ``audit.ignore``. In the order of the list:
 
-E0 is wrong; E0 is not determined by the data; the head; the starting model; magnitudes; units and signs by label; placeholder
-labels; stress contradicts the volume dependence of energies; forces contradict energies; energy outliers.
+E0 is wrong; E0 is not determined by the data (the matrix of compositions has too low a rank); the head; the starting model;
+magnitudes; units and signs by label; placeholder labels; stress contradicts the volume dependence of energies; forces
+contradict energies; energy outliers.
 """
 
 
@@ -204,8 +205,9 @@ def audit_predictions(
             their compositions.
     """
     units = unit_findings(predictions)
-    explained = {finding.check.removesuffix(" unit") for finding in units}
-    findings = [*units, *sign_findings(predictions), *magnitude_findings(predictions, explained)]
+    quantities_in_other_units = {finding.check.removesuffix(" unit") for finding in units}
+    # the magnitudes of these quantities are explained by their unit, and give no second finding
+    findings = [*units, *sign_findings(predictions), *magnitude_findings(predictions, quantities_in_other_units)]
     if predictions.shift is not None:
         e0 = potential.model.baseline.e0_of(head)
         e0 |= {symbol: e0[symbol] + energy for symbol, energy in e0_change.items()}

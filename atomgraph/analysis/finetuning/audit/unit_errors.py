@@ -41,7 +41,7 @@ TRAINED_CORRELATION = (
 #: ``wrong`` and for a warning.
 ERROR_DIFFERENCE, WARNING_DIFFERENCE = log(1.2), log(1.45)
 NORMAL_SCALE = log(1.6)  # smaller absolute log ratios have other causes, such as soft models or another functional
-REFERENCE_SCALE = log(3)  # largest log ratio of a quantity that is used as a reference for the scale of the model
+REFERENCE_SCALE = log(3)  # largest |log(labels / predictions)| of a quantity that shows how soft the model is
 MIN_ERROR_SCALE = 2 * NORMAL_SCALE  # units with a smaller log ratio give warnings only
 TOTAL_ENERGY_TOLERANCE = 0.03  # largest relative difference between a ratio of total energies and a ratio of units
 

@@ -30,14 +30,19 @@ from atomgraph.analysis.finetuning.report_card.nve import (
     compare_nve,
     nve_table,
 )
-from atomgraph.analysis.finetuning.report_card.remarks import Switches, outcome_remarks, switch_remarks, weight_remarks
+from atomgraph.analysis.finetuning.report_card.remarks import (
+    CheckedSettings,
+    outcome_remarks,
+    settings_remarks,
+    weight_remarks,
+)
 from atomgraph.analysis.finetuning.report_card.retention import Retention, measure_retention
 from atomgraph.analysis.finetuning.report_card.weight_change import WeightChange, weight_change_table, weight_changes
 from atomgraph.analysis.report.page import Block, Gallery, Picture, Section, Text
 from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.data.frame_names import elements_in, format_count
 from atomgraph.graph.quantities import QUANTITIES
-from atomgraph.old_names import OldAttribute
+from atomgraph.old_names import OldAttribute, with_old_arguments
 from atomgraph.potential import Potential
 
 
@@ -47,7 +52,8 @@ class ReportCard:
 
     Attributes:
         target: Comparisons with target labels before and after fine-tuning, by part of the data.
-        retention: Errors on the source dataset; None if not measured.
+        retention: Errors on the source, that is, on structures like the training data of the starting potential; None if not
+            measured.
         isolated_atoms: Energies of isolated atoms.
         dimers: Energy curves of dimers.
         target_elements: Chemical symbols in the target data.
@@ -85,7 +91,7 @@ class ReportCard:
             largest = max(self.dimers, key=lambda curve: curve.change)
             rows.append([f"dimers, change of {largest.name} (eV)", "", format_number(largest.change), ""])
             n_holes = [str(sum(curve.has_hole[k] for curve in self.dimers)) for k in (0, 1)]
-            rows.append([f"holes in the core, of {format_count(len(self.dimers), 'dimer')}", *n_holes, ""])
+            rows.append([f"false minima at short distance, of {format_count(len(self.dimers), 'dimer')}", *n_holes, ""])
         if self.crystal is not None:
             fits = (self.crystal.before, self.crystal.after)
             moduli = [format_number(fit.bulk_modulus) if fit else "no minimum" for fit in fits]
@@ -139,6 +145,7 @@ class ReportCard:
         return rows
 
 
+@with_old_arguments
 def report_card(
     start: Potential,
     tuned: Potential,
@@ -150,7 +157,7 @@ def report_card(
     probe: Sequence[ase.Atoms] = (),
     probe_name: str = "the probe",
     comparisons: Mapping[str, Comparison] | None = None,
-    switches: Switches | None = None,
+    checked_settings: CheckedSettings | None = None,
     all_dimers: bool = True,
     steps: int = N_STEPS,
     device: torch.device | str = "cpu",
@@ -164,15 +171,15 @@ def report_card(
         head: Name of the head that was trained on the target.
         source_head: Name of the head for structures of the source; the trained head if None.
         source_e0: E0 of the labels of the source, by chemical symbol, eV; E0 of ``start`` if None.
-        probe: Structures of the source dataset, with or without labels.
+        probe: Structures of the source (structures like the training data of the starting potential), with or without labels.
         probe_name: Name of these structures in the report.
         comparisons: Comparisons of ``tuned`` with target labels that are already computed, by part of the data.
-        switches: Settings whose effect is checked.
+        checked_settings: Settings of the run whose effects are checked; None for no checks.
         all_dimers: Whether dimers of all elements of the potential are computed, or only those of the target's elements.
         steps: Number of steps of each run at constant energy; 0 for no run.
         device: Device of the evaluation.
     """
-    switches = switches or Switches()
+    checked_settings = checked_settings or CheckedSettings()
     before, after = (copy_with_head(potential, head).to(device) for potential in (start, tuned))
     pairs = _target_comparisons(before, after, target, comparisons or {})
     retention = None
@@ -185,7 +192,7 @@ def report_card(
     nve_structure = choose_nve_structure(frames) if steps else None
     nve_results = compare_nve(before, after, nve_structure, steps) if nve_structure is not None else {}
     changes = weight_changes(start, tuned)
-    remarks = weight_remarks(changes, switches) + switch_remarks(switches, retention)
+    remarks = weight_remarks(changes, checked_settings) + settings_remarks(checked_settings, retention)
     return ReportCard(
         target=pairs,
         retention=retention,

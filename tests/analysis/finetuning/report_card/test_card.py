@@ -12,12 +12,12 @@ from helpers import foundation_models as foundation
 from helpers import tiny_structures as tiny
 from helpers.morse import morse_potential
 
-from atomgraph.analysis.finetuning.report_card import Switches, report_card
+from atomgraph.analysis.finetuning.report_card import CheckedSettings, report_card
 from atomgraph.analysis.finetuning.report_card.copy_with_head import copy_with_head
 from atomgraph.analysis.finetuning.report_card.crystal_curves import choose_crystal, compute_crystal_curves
 from atomgraph.analysis.finetuning.report_card.dimers import DimerCurve, dimer_curves
 from atomgraph.analysis.finetuning.report_card.isolated_atoms import compare_isolated_atoms
-from atomgraph.analysis.finetuning.report_card.remarks import outcome_remarks, switch_remarks, weight_remarks
+from atomgraph.analysis.finetuning.report_card.remarks import outcome_remarks, settings_remarks, weight_remarks
 from atomgraph.analysis.finetuning.report_card.retention import measure_retention
 from atomgraph.analysis.finetuning.report_card.weight_change import weight_changes
 from atomgraph.analysis.report.page import html_page
@@ -138,20 +138,23 @@ def test_settings_without_effect_give_remarks():
     with torch.no_grad():
         after.model.branches[0].readouts[0].weight *= 1.1
     changes = weight_changes(START, after)
-    assert weight_remarks(changes, Switches(frozen=["embedding"])) == []
-    assert "embedding was to be trained, but none" in weight_remarks(changes, Switches())[0]
-    assert "readout is frozen, but 4 of its 4" in weight_remarks(changes, Switches(frozen=["readout", "embedding"]))[0]
+    assert weight_remarks(changes, CheckedSettings(frozen=["embedding"])) == []
+    assert "embedding was to be trained, but none" in weight_remarks(changes, CheckedSettings())[0]
+    assert (
+        "readout is frozen, but 4 of its 4"
+        in weight_remarks(changes, CheckedSettings(frozen=["readout", "embedding"]))[0]
+    )
     assert (
         "lr_factors.embedding changed nothing"
-        in weight_remarks(changes, Switches(frozen=["embedding"], lr_factors={"embedding": 2.0}))[0]
+        in weight_remarks(changes, CheckedSettings(frozen=["embedding"], lr_factors={"embedding": 2.0}))[0]
     )
-    assert "no weight changed" in weight_remarks(weight_changes(START, START), Switches())[0]
-    (average,) = switch_remarks(Switches(ema=0.99999, n_steps=2000), None)
+    assert "no weight changed" in weight_remarks(weight_changes(START, START), CheckedSettings())[0]
+    (average,) = settings_remarks(CheckedSettings(ema=0.99999, n_steps=2000), None)
     assert "still contain the initial weights" in average
-    assert switch_remarks(Switches(ema=0.99, n_steps=2000), None) == []
-    assert "e0: estimate changed nothing" in switch_remarks(Switches(max_e0_shift=0.0), None)[0]
+    assert settings_remarks(CheckedSettings(ema=0.99, n_steps=2000), None) == []
+    assert "e0: estimate changed nothing" in settings_remarks(CheckedSettings(max_e0_shift=0.0), None)[0]
     same = measure_retention(START, START, foundation.waters(2), "waters")
-    assert "replay changed nothing" in switch_remarks(Switches(replay_head="source"), same)[0]
+    assert "replay changed nothing" in settings_remarks(CheckedSettings(replay_head="source"), same)[0]
 
 
 def test_a_run_without_a_probe_gives_a_remark():
