@@ -7,17 +7,28 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.old_names import old_names_of
-from atomgraph.ops.cutoff import ENVELOPES
+from atomgraph.ops.cutoff import ENVELOPES, ENVELOPES_WITH_INNER_RADIUS
 
 
-def checked_envelope(name: str) -> str:
-    """Return the name if it is in ``ops.cutoff.ENVELOPES``.
+def checked_envelope(name: str, inner: float = 0.0, cutoff: float = float("inf")) -> str:
+    """Return the name if it is in ``ops.cutoff.ENVELOPES`` and allows the inner radius.
+
+    Args:
+        name: Name of the envelope.
+        inner: Radius at which the envelope starts to decrease, Å.
+        cutoff: Cutoff radius, Å.
 
     Raises:
-        WiringError: If the name is unknown; the message contains the most similar name.
+        WiringError: If the name is unknown (the message contains the most similar name), or the inner radius is not between 0
+            and the cutoff, or the envelope has no inner radius.
     """
     if name not in ENVELOPES:
         raise WiringError(f"unknown envelope {name!r}{nearest(str(name), ENVELOPES)}")
+    if inner and name not in ENVELOPES_WITH_INNER_RADIUS:
+        names = ", ".join(ENVELOPES_WITH_INNER_RADIUS)
+        raise WiringError(f"the envelope {name} has no inner radius, but got {inner} Å; envelopes with one are {names}")
+    if not 0 <= inner < cutoff:
+        raise WiringError(f"the inner radius of the envelope should be between 0 and {cutoff} Å, but is {inner} Å")
     return name
 
 

@@ -141,6 +141,32 @@ def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: floa
     raise WiringError(f"the smoothstep cutoff has the orders 1, 2, 3 and 4, but {order!r} was given")
 
 
+def xplor_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
+    r"""XPLOR's switching function: 1 below r_in, and between r_in and r_c
+
+    .. math:: f(r) = \frac{(r_c^2 - r^2)^2\, (r_c^2 + 2 r^2 - 3 r_{in}^2)}{(r_c^2 - r_{in}^2)^3}
+
+    The second derivative jumps at both radii.
+
+    Args:
+        length: Distances, (n_edges,), Å.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        inner: Radius :math:`r_{in}` at which the function starts to decrease, Å.
+
+    Returns:
+        Values in [0, 1], (n_edges,).
+
+    Raises:
+        WiringError: Unless 0 ≤ inner < cutoff.
+
+    Source: HOOMD-blue, ``pair`` potentials with ``mode="xplor"``; used by SevenNet.
+    """
+    radius = inner + (cutoff - inner) * _fraction(length, cutoff, inner)  # the distance, clamped to [inner, cutoff]
+    square, outer_square, inner_square = radius.square(), cutoff * cutoff, inner * inner
+    numerator = (outer_square - square).square() * (outer_square + 2.0 * square - 3.0 * inner_square)
+    return numerator / (outer_square - inner_square) ** 3
+
+
 def n2p2_cutoff(kind: int, length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
     r"""Cutoff function of n2p2, by its number (``cutoff_type KIND ALPHA``, inner = ALPHA · cutoff).
 
@@ -178,6 +204,12 @@ ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {  # name in configura
     "cosine": cosine_cutoff,
     "tanh_cubed": tanh_cubed_cutoff,
     "exponential": exponential_cutoff,
+    "xplor": xplor_cutoff,
+}
+ENVELOPES_WITH_INNER_RADIUS: dict[str, Callable[[Tensor, float, float], Tensor]] = {  # (length, cutoff, inner) -> (n_edges,)
+    "cosine": cosine_cutoff,
+    "exponential": exponential_cutoff,
+    "xplor": xplor_cutoff,
 }
 
 

@@ -5,44 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from atomgraph.layers.mean_neighbours import MeanNeighbours
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.float64_buffers import Float64Buffers
-from atomgraph.nn.part import Part
-from atomgraph.old_names import OldAttribute, old_names_of
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.scatter import sum_to
 
-
-class MeanNeighbours(Float64Buffers, Part):
-    r"""Mean number of neighbours :math:`\bar n` in the training data, over atoms with at least one neighbour.
-
-    The number is 1 before calibration, and float64 for models of any dtype.
-    """
-
-    number: Tensor
-    _always_double = ("number",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("number", torch.ones((), dtype=torch.float64))
-        self._edges = self._atoms = 0
-
-    def forward(self) -> Tensor:
-        """Return :math:`\\bar n`, a tensor of shape ()."""
-        return self.number
-
-    def update_statistics(self, edges: Edges) -> None:
-        """Count edges, and atoms with neighbours, in a batch of the training data."""
-        self._edges += edges.n_edges
-        self._atoms += int((torch.bincount(edges.centre, minlength=edges.n_atoms) > 0).sum())
-
-    def finalize(self) -> None:
-        """Set the number from all batches."""
-        if self._edges:
-            self.number.fill_(self._edges / self._atoms)
-        self._edges = self._atoms = 0
-
-    observe = OldAttribute("update_statistics")
-    settle = OldAttribute("finalize")
+__all__ = ["MeanNeighbours", "neighbour_density"]
 
 
 def neighbour_density(q: Tensor, envelope: Tensor | None, edges: Edges) -> Tensor:

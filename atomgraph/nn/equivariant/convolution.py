@@ -52,18 +52,18 @@ class Convolution(Part):
     .. math:: A_{i, k c m_3} = \sum_j w_{k c}(r_{ij}) \sqrt{2 l_3 + 1} \sum_{m_1 m_2}
               C^{l_1 l_2 l_3}_{m_1 m_2 m_3}\, h_{j c m_1} Y_{l_2 m_2}(\hat r_{ij})
 
-    k is the index of the path (l₁, l₂, l₃) in ``paths``, c the channel, and C the real Wigner 3j symbol of unit norm. No
-    array of size n_edges · channels · (2l₃+1) is written.
+    k is the index of the path (l₁, l₂, l₃) in ``paths``, c the channel of the features, and C the real Wigner 3j symbol of
+    unit norm. No array of size n_edges · channels · (2l₃+1) is written.
 
     Args:
-        irreps_in: Irreps of the features, with the same number of channels of each irrep.
+        irreps_in: Irreps of the features, each irrep once.
         harmonics: Irreps of Y, one channel of each irrep.
         message_irreps: Irreps of the messages; other irreps are not computed.
         coupling_dtype: ``float32``: values of C are rounded to float32, and stored in float64, as in e3nn and mace-torch. C
             with an l = 0 is not rounded, neither by these programs nor by atomgraph. ``float64``: C is exact.
 
     Raises:
-        WiringError: If numbers of channels differ, or if no path leads to ``message_irreps``.
+        WiringError: If an irrep is listed twice, or if no path leads to ``message_irreps``.
 
     Source: Batatia et al., NeurIPS 2022, Eq. 8.
     """
@@ -77,13 +77,13 @@ class Convolution(Part):
     ):
         super().__init__()
         self.irreps_in, self.harmonics = o3.Irreps(irreps_in), o3.Irreps(harmonics)
-        counts = set(channels_per_irrep(self.irreps_in).values())
-        if len(counts) != 1 or len(channels_per_irrep(self.irreps_in)) != len(self.irreps_in):
-            raise WiringError(f"a convolution takes equally many channels of each irrep, but was given {irreps_in}")
-        self.channels = counts.pop()
+        channels = channels_per_irrep(self.irreps_in)
+        if len(channels) != len(self.irreps_in):
+            raise WiringError(f"a convolution takes each irrep once, but was given {irreps_in}")
         self.paths = convolution_paths(self.irreps_in, self.harmonics, o3.Irreps(message_irreps))
         if not self.paths:
             raise WiringError(f"no path leads from {self.irreps_in} and {self.harmonics} to {message_irreps}")
+        self.path_channels = [channels[path.feature] for path in self.paths]
         self._harmonic_columns = dict(zip((irrep for _, irrep in self.harmonics), self.harmonics.slices(), strict=True))
         self._coupling = Constants(
             **{f"path{k}": _coupling(path, coupling_dtype) for k, path in enumerate(self.paths) if path.feature.l > 0}
@@ -93,12 +93,24 @@ class Convolution(Part):
     @property
     def n_weights(self) -> int:
         """Number of weights per edge: the channel index changes fastest, then the path."""
-        return len(self.paths) * self.channels
+        return sum(self.path_channels)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of each irrep, if all irreps have the same number.
+
+        Raises:
+            WiringError: If the numbers differ.
+        """
+        counts = set(channels_per_irrep(self.irreps_in).values())
+        if len(counts) > 1:
+            raise WiringError(f"this convolution has no common number of channels, because its features are {self.irreps_in}")
+        return counts.pop()
 
     @property
     def irreps_out(self) -> o3.Irreps:
         """Irreps of the messages, one entry per path, in the order of the paths."""
-        return o3.Irreps([(self.channels, path.message) for path in self.paths])
+        return o3.Irreps([(n, path.message) for n, path in zip(self.path_channels, self.paths, strict=True)])
 
     def path_coupling(self, path: Path) -> Tensor:
         """Coupling √(2l₃+1) C of a path, (2l₂+1, 2l₁+1, 2l₃+1), for harmonics, features and messages."""
@@ -115,9 +127,9 @@ class Convolution(Part):
             padded_edges: Edges in padded blocks.
 
         Returns:
-            Messages A by irrep, (n_atoms, 2l₃+1, n_paths_to_l₃ · channels).
+            Messages A by irrep, (n_atoms, 2l₃+1, channels of all paths to l₃).
         """
-        path_weights = weights.unflatten(2, (len(self.paths), self.channels)).unbind(2)
+        path_weights = weights.split(self.path_channels, dim=2)
         neighbours = {irrep: padded_edges.gather_neighbours(block) for irrep, block in h.items()}
         coupling = self._coupling.like(harmonics)
         messages: dict[o3.Irrep, list[Tensor]] = {}

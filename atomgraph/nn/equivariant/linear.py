@@ -13,6 +13,8 @@ from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.part import Part
 from atomgraph.old_names import old_names_of
 
+EVEN = o3.Irrep(0, 1)
+
 
 class EquivariantLinear(Part):
     r"""Equivariant linear map, :math:`y_{w m} = \frac{1}{\sqrt{n_{in}}} \sum_u W_{uw} x_{u m}` for each irrep.
@@ -23,16 +25,19 @@ class EquivariantLinear(Part):
     Args:
         irreps_in: Irreps of the input.
         irreps_out: Irreps of the output; an irrep that the input does not contain is zero.
+        bias: Add a trained number to each invariant output channel (``0e``), initially 0.
 
     Source: Geiger and Smidt, arXiv:2207.09453 (``o3.Linear``).
     """
 
-    def __init__(self, irreps_in: o3.Irreps | str, irreps_out: o3.Irreps | str):
+    def __init__(self, irreps_in: o3.Irreps | str, irreps_out: o3.Irreps | str, bias: bool = False):
         super().__init__()
         self.irreps_in, self.irreps_out = o3.Irreps(irreps_in), o3.Irreps(irreps_out)
         self._shapes = shared_channels(self.irreps_in, self.irreps_out)
         self._channels_out = channels_per_irrep(self.irreps_out)
         self.weights = torch.nn.ParameterDict({str(irrep): torch.randn(shape) for irrep, shape in self._shapes.items()})
+        n_scalars = self._channels_out.get(EVEN, 0)
+        self.bias = torch.nn.Parameter(torch.zeros(n_scalars)) if bias and n_scalars else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
         """Describe the matrix of each irrep."""
@@ -41,7 +46,8 @@ class EquivariantLinear(Part):
     def forward(self, x: Blocks) -> Blocks:
         """Map features by irrep, (n_rows, 2l+1, n_in), to (n_rows, 2l+1, n_out)."""
         y = {irrep: x[irrep] @ (self.weights[str(irrep)] / n_in**0.5) for irrep, (n_in, _) in self._shapes.items()}
-        return with_zeros(y, self._channels_out, next(iter(x.values())))
+        y = with_zeros(y, self._channels_out, next(iter(x.values())))
+        return y if self.bias is None else y | {EVEN: y[EVEN] + self.bias}
 
 
 class ElementLinear(Part):
@@ -91,12 +97,7 @@ class ElementLinear(Part):
             irrep: self.weights[str(irrep)] / (n_in * self.n_elements) ** 0.5
             for irrep, (n_in, _) in self._shapes.items()
         }
-        if self.n_elements == 1:
-            y = {irrep: x[irrep] @ weight[0] for irrep, weight in scaled.items()}
-        else:
-            order, counts = sort_by_element(element, self.n_elements)
-            y = {irrep: _map_by_element(x[irrep], weight, order, counts) for irrep, weight in scaled.items()}
-        return with_zeros(y, self._channels_out, next(iter(x.values())))
+        return with_zeros(map_by_element(x, scaled, element), self._channels_out, next(iter(x.values())))
 
 
 def shared_channels(irreps_in: o3.Irreps, irreps_out: o3.Irreps) -> dict[o3.Irrep, tuple[int, int]]:
@@ -114,6 +115,24 @@ def with_zeros(y: Blocks, channels: dict[o3.Irrep, int], like: Tensor) -> Blocks
         like: Tensor (n_rows, …) with the dtype and device of the zeros.
     """
     return {irrep: y[irrep] if irrep in y else like.new_zeros(len(like), irrep.dim, n) for irrep, n in channels.items()}
+
+
+def map_by_element(x: Blocks, matrices: Blocks, element: Tensor) -> Blocks:
+    """Multiply features by the matrix of each atom's element.
+
+    Args:
+        x: Features by irrep, (n_rows, 2l+1, n_in).
+        matrices: Matrices by irrep, (n_elements, n_in, n_out).
+        element: Row of each atom's element, (n_rows,).
+
+    Returns:
+        Products for the irreps of the matrices, (n_rows, 2l+1, n_out).
+    """
+    n_elements = len(next(iter(matrices.values()))) if matrices else 1
+    if n_elements == 1:
+        return {irrep: x[irrep] @ matrix[0] for irrep, matrix in matrices.items()}
+    order, counts = sort_by_element(element, n_elements)
+    return {irrep: _map_by_element(x[irrep], matrix, order, counts) for irrep, matrix in matrices.items()}
 
 
 def sort_by_element(element: Tensor, n_elements: int) -> tuple[Tensor, list[int]]:

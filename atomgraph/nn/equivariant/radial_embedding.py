@@ -13,11 +13,12 @@ from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.envelope import checked_envelope, edge_envelope
+from atomgraph.nn.envelope import checked_envelope
 from atomgraph.nn.float64_buffers import Float64Buffers
+from atomgraph.nn.pair_cutoffs import PairCutoffs
 from atomgraph.nn.part import Part
 from atomgraph.old_names import OldAttribute
-from atomgraph.ops.cutoff import polynomial_cutoff
+from atomgraph.ops.cutoff import ENVELOPES, ENVELOPES_WITH_INNER_RADIUS, polynomial_cutoff
 
 BASES = ("bessel", "gaussian", "chebyshev")
 
@@ -47,6 +48,9 @@ class RadialEmbedding(Float64Buffers, Part):
             functions; forces are then those of mace-torch, and not the negative gradient of the energy.
         envelope: Name of the envelope in ``ops.cutoff.ENVELOPES``. The envelope is a function of the distance before the
             transform.
+        envelope_inner: Radius at which the envelope starts to decrease, Å, for ``cosine``, ``exponential`` and ``xplor``.
+        pair_cutoffs: Smaller cutoffs for pairs of elements. The argument of f and of T is then :math:`r\, r_c / r_c^{ij}`;
+            None: one cutoff for all pairs.
 
     Raises:
         WiringError: If a name is unknown, or a number is out of range.
@@ -71,6 +75,8 @@ class RadialEmbedding(Float64Buffers, Part):
         prefactor: float | None = None,
         differentiable: bool = True,
         envelope: str = "polynomial",
+        envelope_inner: float = 0.0,
+        pair_cutoffs: PairCutoffs | None = None,
     ):
         super().__init__()
         if not cutoff > 0 or n_radial < 1 or not p >= 2:
@@ -83,7 +89,13 @@ class RadialEmbedding(Float64Buffers, Part):
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.n_radial, self.basis, self.p, self.envelope_on = n_radial, basis, p, envelope_on
         self.trainable, self.differentiable = trainable, differentiable
-        self.envelope = checked_envelope(envelope)
+        self.envelope, self.envelope_inner = checked_envelope(envelope, envelope_inner, self.cutoff), envelope_inner
+        if pair_cutoffs is not None and (pair_cutoffs.cutoff != self.cutoff or transform is not None):
+            raise WiringError(
+                f"cutoffs of pairs need the cutoff of the radial embedding, {self.cutoff} Å, and no distance transform; they "
+                f"have {pair_cutoffs.cutoff} Å, and the transform is {transform}"
+            )
+        self.pair_cutoffs: Any = pair_cutoffs
         self.transform: Any = transform
         if basis == "gaussian" and n_radial < 2:
             raise WiringError(
@@ -126,11 +138,14 @@ class RadialEmbedding(Float64Buffers, Part):
 
     def _compute(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
         """Features and envelope as in ``forward``, in the dtype of these edges."""
+        length = edges.length if self.pair_cutoffs is None else self.pair_cutoffs(edges)
         if self.envelope == "polynomial":
-            envelope = polynomial_cutoff(edges.length, self.cutoff, self.p)
+            envelope = polynomial_cutoff(length, self.cutoff, self.p)
+        elif self.envelope_inner:
+            envelope = ENVELOPES_WITH_INNER_RADIUS[self.envelope](length, self.cutoff, self.envelope_inner)
         else:
-            envelope = edge_envelope(edges, self.envelope, self.cutoff)
-        x = edges.length if self.transform is None else self.transform(edges)
+            envelope = ENVELOPES[self.envelope](length, self.cutoff)
+        x = length if self.transform is None else self.transform(edges)
         features = self._functions(x[:, None] if self.differentiable else x[:, None].detach())
         if self.envelope_on == "messages":
             return features, envelope
