@@ -11,6 +11,7 @@ from atomgraph.analysis.laws.context import NOT_TRIED, LawContext
 from atomgraph.analysis.laws.locality import isolated_atoms_have_e0
 from atomgraph.editing import pin_isolated
 from atomgraph.loading import load
+from atomgraph.nn.call_with_weights import call_with_weights
 from atomgraph.nn.part import build, to_spec
 from atomgraph.old_names import warn_old_name
 from atomgraph.potential import Potential
@@ -74,7 +75,7 @@ class ModelLaws:
             displaced = graph.shallow_copy()
             displaced.pos = pos
             parameters = {name: p + scale * direction[name] for name, p in model.named_parameters()}
-            return torch.func.functional_call(model, parameters, (displaced,)).sum()
+            return call_with_weights(model, parameters, (displaced,)).sum()
 
         inputs = (graph.pos.clone().requires_grad_(True), torch.zeros((), dtype=torch.float64, requires_grad=True))
         with torch.random.fork_rng():

@@ -9,6 +9,7 @@ from e3nn import o3
 
 from atomgraph.analysis.laws.locality import jump
 from atomgraph.analysis.laws.structures import rotate, rotation_matrix, single_atom
+from atomgraph.nn.call_with_weights import call_with_weights
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, to_spec
@@ -230,9 +231,8 @@ class PartLaws:
             displaced = graph.shallow_copy()
             displaced.pos = pos
             edges = self.edges(subject, displaced)
-            values = torch.func.functional_call(
-                _PartModule(subject, self.call), _with_prefix(parameters), (displaced, edges, *features)
-            )
+            module = _PartModule(subject, self.call)
+            values = call_with_weights(module, _with_prefix(parameters), (displaced, edges, *features))
             return ((values @ weights) ** 2).sum(dim=0) + 0.0 * (pos.sum() + scale) ** 2
 
         inputs = [graph.pos.clone(), torch.zeros((), dtype=torch.float64), *([] if h is None else [h])]

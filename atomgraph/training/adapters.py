@@ -12,6 +12,7 @@ from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.parameter_groups import parameter_groups
+from atomgraph.nn.call_with_weights import call_with_weights
 from atomgraph.nn.linear_map import linear_maps
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
@@ -71,7 +72,7 @@ class LoRAPotential(torch.nn.Module):
     def forward(self, graph: AtomicGraph, **options: Any) -> dict[str, Tensor]:
         """Return predictions with the adapted weights; the arguments are those of ``Potential``."""
         weights = {f"model.{name}": weight for name, weight in self.weights().items()}
-        predictions: dict[str, Tensor] = torch.func.functional_call(self.potential, weights, (graph,), options)
+        predictions: dict[str, Tensor] = call_with_weights(self.potential, weights, (graph,), options)
         return predictions
 
     def weights(self) -> dict[str, Tensor]:

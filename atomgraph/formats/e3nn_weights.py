@@ -108,3 +108,8 @@ def reorder_path_weights(weights: Tensor, layer: NequIPLayer, theirs: list[Path]
         raise ValueError(f"expected {sum(sizes)} radial weights, but the file has {weights.shape[-1]}")
     columns = dict(zip(theirs, weights.split(sizes, dim=-1), strict=True))
     return torch.cat([columns[path] * signs[path] for path in layer.convolution.paths], dim=-1)
+
+
+def sorted_by_message(paths: list[Path]) -> list[Path]:
+    """Return the paths sorted by the irrep of the message, odd before even; the order is otherwise kept."""
+    return sorted(paths, key=lambda path: (path.message.l, path.message.p))

@@ -1,0 +1,138 @@
+"""Weights of a SevenNet checkpoint, translated to the state dict of ``NequIP``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import FormatError
+from atomgraph.formats.e3nn_weights import (
+    paths_in_input_order,
+    reorder_path_weights,
+    sorted_by_message,
+    split_element_linear,
+    split_linear,
+)
+from atomgraph.formats.sevennet.architecture import is_path_order_sorted
+from atomgraph.layers.nequip_layer import NequIPLayer
+from atomgraph.models.nequip import NequIP
+from atomgraph.nn.equivariant.convolution import Path
+from atomgraph.nn.equivariant.linear import EquivariantLinear
+from atomgraph.ops.coupling import wigner_3j
+
+_MAX_3J_ERROR = 1e-6  # of the Wigner 3j symbols in a file, which are rounded to float32
+
+
+def translate_weights(model: NequIP, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state dict of the model with the weights of a checkpoint.
+
+    Args:
+        model: Model with the architecture of the checkpoint.
+        config: Configuration of the checkpoint.
+        tensors: State dict of the checkpoint, by the names of version 0.11.
+
+    Raises:
+        FormatError: If a tensor is missing or has a wrong size.
+    """
+    branch = model.branches[0]
+    n_elements, channels = len(model.elements), branch.featurizer.irreps_out.dim
+    state: dict[str, Tensor] = {}
+    embedding = _tensor(tensors, "onehot_to_feature_x.linear.weight").reshape(n_elements, channels)
+    state["featurizer.weight"] = embedding + _bias(tensors, "onehot_to_feature_x.linear") * n_elements**0.5
+    for t, layer in enumerate(branch.layers):
+        weights = _layer_weights(layer, t, config, tensors)
+        state |= {f"layers.{t}.{name}": tensor for name, tensor in weights.items()}
+    hidden = _tensor(tensors, "reduce_input_to_hidden.linear.weight").reshape(-1, layer.irreps_out.dim // 2)
+    last = _tensor(tensors, "reduce_hidden_to_energy.linear.weight").reshape(-1, 1)
+    scale, shift = (_tensor(tensors, f"rescale_atomic_energy.{name}").double() for name in ("scale", "shift"))
+    readout = "readouts.0.readout" if scale.numel() > 1 else "readouts.0"
+    state |= {f"{readout}.network.weights.0": hidden, f"{readout}.network.weights.1": last}
+    constant = (_bias(tensors, "reduce_input_to_hidden.linear").double() * (last[:, 0] / len(last) ** 0.5)).sum()
+    constant = constant + _bias(tensors, "reduce_hidden_to_energy.linear").double()
+    result = {f"branches.0.{name}": tensor for name, tensor in state.items()}
+    if scale.numel() > 1:
+        result["branches.0.readouts.0.scale"] = scale
+    else:
+        result["baseline.scale"] = scale.reshape(1)
+    result["baseline.e0"] = (shift + scale * constant).expand(n_elements)[None].clone()
+    return model.state_dict() | result
+
+
+def _layer_weights(
+    layer: NequIPLayer, t: int, config: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    gate_irreps = sorted(layer.gate.irreps_in, key=lambda entry: (entry[1].l, entry[1].p))
+    state = {"radial.places": _tensor(tensors, "edge_embedding.basis_function.coeffs")}
+    first = _tensor(tensors, f"{t}_self_interaction_1.linear.weight")
+    state |= _named("up.weights", split_linear(first, layer.irreps_in, layer.irreps_in))
+    theirs = _paths(layer, config)
+    messages: dict[o3.Irrep, list[int]] = {}
+    channels = {irrep: n for n, irrep in layer.irreps_in}
+    for path in theirs:
+        messages.setdefault(path.message, []).append(channels[path.feature])
+    sums = sorted(((sum(n), irrep) for irrep, n in messages.items()), key=lambda entry: (entry[1].l, entry[1].p))
+    second = _tensor(tensors, f"{t}_self_interaction_2.linear.weight")
+    state |= _named("mix.weights", split_linear(second, sums, gate_irreps))
+    if layer.up.bias is not None:
+        state["up.bias"] = _tensor(tensors, f"{t}_self_interaction_1.linear.bias")
+    if layer.mix.bias is not None:
+        state["mix.bias"] = _tensor(tensors, f"{t}_self_interaction_2.linear.bias")
+    if isinstance(layer.self_connection, EquivariantLinear):
+        flat = _tensor(tensors, f"{t}_self_connection_intro.linear.weight")
+        state |= _named("self_connection.weights", split_linear(flat, layer.irreps_in, gate_irreps))
+    else:
+        flat = _tensor(tensors, f"{t}_self_connection_intro.fc_tensor_product.weight")
+        matrices = split_element_linear(flat, len(layer.elements), layer.irreps_in, gate_irreps)
+        state |= _named("self_connection.weights", matrices)
+    last = len(layer.network.weights) - 1
+    for depth in range(last + 1):
+        weight = _tensor(tensors, f"{t}_convolution.weight_nn.layer{depth}.weight")
+        if depth == last:
+            signs = {path: _sign(path, t, tensors) for path in theirs}
+            weight = reorder_path_weights(weight, layer, theirs, signs)
+        state[f"network.weights.{depth}"] = weight
+    state["neighbours.number"] = _tensor(tensors, f"{t}_convolution.denominator").double().reshape(()).square()
+    return state
+
+
+def _paths(layer: NequIPLayer, config: Mapping[str, Any]) -> list[Path]:
+    """Paths of the convolution in the order of the file; they end in every irrep up to the largest output degree."""
+    l_max = max(irrep.l for _, irrep in layer.irreps_out)
+    targets = {o3.Irrep(l, p) for l in range(l_max + 1) for p in (-1, 1)}
+    if all(irrep.p == 1 for _, irrep in layer.irreps_out) and l_max == 0:
+        targets = {o3.Irrep(0, 1)}
+    paths = paths_in_input_order(layer, targets)
+    return sorted_by_message(paths) if is_path_order_sorted(config) else paths
+
+
+def _sign(path: Path, t: int, tensors: Mapping[str, Tensor]) -> int:
+    """Sign of the weights of a path: of the vector of the edge, and of the Wigner 3j symbol in the file."""
+    l1, l2, l3 = path.feature.l, path.harmonics.l, path.message.l
+    symbol = tensors.get(f"{t}_convolution.convolution._compiled_main_left_right._w3j_{l1}_{l2}_{l3}")
+    sign = 1
+    if symbol is not None:
+        ours = wigner_3j(l1, l2, l3)
+        sign = 1 if float((symbol.double() * ours).sum()) > 0 else -1
+        if float((symbol.double() * sign - ours).abs().max()) > _MAX_3J_ERROR:
+            raise FormatError(f"the Wigner 3j symbol of degrees {l1}, {l2}, {l3} in the checkpoint is not that of e3nn")
+    return sign * (-1) ** l2
+
+
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _tensor(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    if name not in tensors:
+        raise FormatError(f"the checkpoint has no tensor {name}")
+    return tensors[name]
+
+
+def _bias(tensors: Mapping[str, Tensor], module: str) -> Tensor:
+    """Return the bias of a linear map, or 0."""
+    bias = tensors.get(f"{module}.bias")
+    return torch.zeros(1) if bias is None or not bias.numel() else bias
