@@ -56,7 +56,9 @@ def split_element_linear(flat: Tensor, n_vectors: int, irreps_in: Iterable, irre
 def _split(flat: Tensor, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
     sizes = [torch.Size(shape).numel() for shape in shapes.values()]
     if flat.numel() != sum(sizes):
-        raise ValueError(f"expected {sum(sizes)} weights for the irreps {', '.join(shapes)}, but the file has {flat.numel()}")
+        raise ValueError(
+            f"expected {sum(sizes)} weights for the irreps {', '.join(shapes)}, but the file has {flat.numel()}"
+        )
     blocks = flat.flatten().split(sizes)
     return {name: block.view(shape) for (name, shape), block in zip(shapes.items(), blocks, strict=True)}
 

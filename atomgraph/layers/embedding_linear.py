@@ -40,7 +40,9 @@ class EmbeddingLinear(Part):
         table = getattr(embedding, "weight", None)
         if not isinstance(table, Tensor) or table.ndim != 2:
             kind = type(embedding).__name__
-            raise WiringError(f"an EmbeddingLinear needs an embedding with one vector per element in weight, but got a {kind}")
+            raise WiringError(
+                f"an EmbeddingLinear needs an embedding with one vector per element in weight, but got a {kind}"
+            )
         self.embedding: Any = embedding
         self.n_embedding = int(table.shape[1])
         self.irreps_in, self.irreps_out = o3.Irreps(irreps_in), o3.Irreps(irreps_out)

@@ -90,14 +90,19 @@ class NequIPLayer(MessageLayer):
     ):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
-        for name, value, choices in (("self_connection", self_connection, SELF_CONNECTIONS), ("parity", parity, PARITIES)):
+        for name, value, choices in (
+            ("self_connection", self_connection, SELF_CONNECTIONS),
+            ("parity", parity, PARITIES),
+        ):
             if value not in choices:
                 raise WiringError(f"unknown {name} {value!r}{nearest(str(value), choices)}")
         self.irreps_in, self.l_max, self.solid_harmonics = o3.Irreps(irreps_in), l_max, solid_harmonics
         self.harmonics = o3.Irreps.spherical_harmonics(l_max, p=-1 if parity == "natural" else 1)
         self.irreps_out = reachable_irreps(self.irreps_in, self.harmonics, o3.Irreps(irreps_out))
         if not self.irreps_out:
-            raise WiringError(f"no path leads from the irreps {self.irreps_in} to {o3.Irreps(irreps_out)} with l_max = {l_max}")
+            raise WiringError(
+                f"no path leads from the irreps {self.irreps_in} to {o3.Irreps(irreps_out)} with l_max = {l_max}"
+            )
         self.radial = RadialEmbedding(self.elements, cutoff) if radial is None else radial
         self.gate = Gate(self.irreps_out, gate_activation="silu", odd_scalars=True)
         self.up = EquivariantLinear(self.irreps_in, self.irreps_in, bias)
@@ -156,7 +161,9 @@ class NequIPLayer(MessageLayer):
         exact = edges.exact
         harmonics = spherical_harmonics(self.l_max, exact.vector)
         if self.solid_harmonics:
-            degrees = torch.tensor([irrep.l for _, irrep in self.harmonics for _ in range(irrep.dim)], device=harmonics.device)
+            degrees = torch.tensor(
+                [irrep.l for _, irrep in self.harmonics for _ in range(irrep.dim)], device=harmonics.device
+            )
             harmonics = harmonics * exact.length[:, None] ** degrees
         return PaddedEdges.of(edges).pad(harmonics.to(edges.vector.dtype))
 

@@ -114,7 +114,9 @@ def _hidden_irreps(
         raise WiringError(f"parity should be natural, both or even, but is {parity!r}")
     if hidden_irreps is not None and not isinstance(hidden_irreps, o3.Irreps | str):
         if len(hidden_irreps) != n_layers:
-            raise WiringError(f"hidden_irreps should be one entry, or one for each of {n_layers} layers, but is {hidden_irreps!r}")
+            raise WiringError(
+                f"hidden_irreps should be one entry, or one for each of {n_layers} layers, but is {hidden_irreps!r}"
+            )
         return [o3.Irreps(irreps) for irreps in hidden_irreps]
     if hidden_irreps is None:
         counts = [channels] * (l_max + 1) if isinstance(channels, int) else list(channels)

@@ -33,6 +33,8 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "shifted_softplus": (shifted_softplus, 1.87),
     "tanh": (torch.tanh, 1.59),
     "abs": (torch.abs, 1.0),
+    "mish": (torch.nn.functional.mish, 1.49),
+    "gelu": (torch.nn.functional.gelu, 1.53),
 }
 #: Gains of e3nn 0.4.4, with which MACE is trained; they are means over a fixed random sample, not exact integrals.
 E3NN_GAINS = {
@@ -41,7 +43,9 @@ E3NN_GAINS = {
     "abs": 1.0,
     "identity": 1.0,
     "softplus": 1.0,
-    "shifted_softplus": 1.8742,  # not a constant of e3nn
+    "shifted_softplus": 1.8742,  # this and the next two are not constants of e3nn
+    "mish": 1.4868,
+    "gelu": 1.5335,
 }
 
 

@@ -10,7 +10,10 @@ from torch import Tensor
 
 
 def call_with_weights(
-    module: torch.nn.Module, weights: Mapping[str, Tensor], arguments: Sequence[Any], options: Mapping[str, Any] | None = None
+    module: torch.nn.Module,
+    weights: Mapping[str, Tensor],
+    arguments: Sequence[Any],
+    options: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return the output of a module that has other weights during the call.
 

@@ -77,7 +77,9 @@ class PairCutoffs(Float64Buffers, Part):
 
     def _row(self, symbol: str) -> int:
         if symbol not in self.elements:
-            raise WiringError(f"a pair cutoff names {symbol!r}, which is no element of the model{nearest(symbol, self.elements)}")
+            raise WiringError(
+                f"a pair cutoff names {symbol!r}, which is no element of the model{nearest(symbol, self.elements)}"
+            )
         return self.elements.index(symbol)
 
     def _checked(self, radius: Any, pair: str) -> float:

@@ -206,7 +206,9 @@ ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {  # name in configura
     "exponential": exponential_cutoff,
     "xplor": xplor_cutoff,
 }
-ENVELOPES_WITH_INNER_RADIUS: dict[str, Callable[[Tensor, float, float], Tensor]] = {  # (length, cutoff, inner) -> (n_edges,)
+ENVELOPES_WITH_INNER_RADIUS: dict[
+    str, Callable[[Tensor, float, float], Tensor]
+] = {  # (length, cutoff, inner) -> (n_edges,)
     "cosine": cosine_cutoff,
     "exponential": exponential_cutoff,
     "xplor": xplor_cutoff,

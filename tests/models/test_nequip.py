@@ -29,7 +29,11 @@ class TestNequIPWithBothParities(ModelLaws):
 class TestNequIPWithPairCutoffsAndRepulsion(ModelLaws):
     def model(self):
         pairs = PairCutoffs(ELEMENTS, 3.0, PAIRS)
-        options = {"radial": {"n_radial": 4, "pair_cutoffs": pairs, "trainable": True}, "element_scale": True, "l_max": 1}
+        options = {
+            "radial": {"n_radial": 4, "pair_cutoffs": pairs, "trainable": True},
+            "element_scale": True,
+            "l_max": 1,
+        }
         layer = {"radial_hidden": [6], "neighbours_by_element": True, "residual": True}
         baseline = Baseline(ELEMENTS, repulsion=CutoffZBL(ELEMENTS, 3.0, pair_cutoffs=pairs))
         return NequIP(ELEMENTS, 3.0, **SMALL | options | {"layer": layer}, baseline=baseline)
@@ -111,4 +115,6 @@ def test_removed_elements_change_no_prediction():
         atoms.symbols[:] = ["O", "H"] * (len(atoms) // 2) + ["O"] * (len(atoms) % 2)
         smaller = keep_elements(potential, ["O", "H"])
         (before,), (after,) = potential.predict([atoms]), smaller.predict([atoms])
-        torch.testing.assert_close(torch.tensor(after["forces"]), torch.tensor(before["forces"]), rtol=1e-11, atol=1e-12)
+        torch.testing.assert_close(
+            torch.tensor(after["forces"]), torch.tensor(before["forces"]), rtol=1e-11, atol=1e-12
+        )

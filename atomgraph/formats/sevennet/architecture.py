@@ -91,7 +91,9 @@ def _check_options(config: Mapping[str, Any]) -> None:
         if config.get(option):
             raise FormatError(f"the checkpoint has {meaning} ({option}), which atomgraph does not support")
     if config.get("interaction_type", "nequip") != "nequip":
-        raise FormatError(f"the checkpoint has the interaction {config['interaction_type']!r}, but only nequip is supported")
+        raise FormatError(
+            f"the checkpoint has the interaction {config['interaction_type']!r}, but only nequip is supported"
+        )
     if config.get("optimize_by_reduce") is False:
         raise FormatError("the checkpoint was written with optimize_by_reduce: False, which atomgraph does not support")
     for name, parity, activation in (
@@ -103,14 +105,18 @@ def _check_options(config: Mapping[str, Any]) -> None:
         value = config.get(name, "silu" if parity is None else {"e": "silu", "o": "tanh"})
         value = value if parity is None or not isinstance(value, Mapping) else value.get(parity)
         if value != activation:
-            raise FormatError(f"the checkpoint has {name} {value!r}; atomgraph supports {activation}{nearest(str(value), ACTIVATIONS)}")
+            raise FormatError(
+                f"the checkpoint has {name} {value!r}; atomgraph supports {activation}{nearest(str(value), ACTIVATIONS)}"
+            )
 
 
 def _self_connection(config: Mapping[str, Any], n_layers: int) -> str:
     kinds = config.get("self_connection_type", "nequip")
     kinds = [kinds] * n_layers if isinstance(kinds, str) else list(kinds)
     if len(set(kinds)) != 1 or kinds[0] not in ("nequip", "linear"):
-        raise FormatError(f"the checkpoint has the self-connections {kinds}; supported are nequip or linear in all layers")
+        raise FormatError(
+            f"the checkpoint has the self-connections {kinds}; supported are nequip or linear in all layers"
+        )
     return {"nequip": "element", "linear": "linear"}[kinds[0]]
 
 
@@ -134,7 +140,9 @@ def _embedding_channels(config: Mapping[str, Any]) -> int:
 def _radial(config: Mapping[str, Any], cutoff: float) -> dict[str, Any]:
     basis = config.get("radial_basis", {})
     if basis.get("radial_basis_name", "bessel") != "bessel":
-        raise FormatError(f"the checkpoint has the radial basis {basis['radial_basis_name']!r}, but only bessel is supported")
+        raise FormatError(
+            f"the checkpoint has the radial basis {basis['radial_basis_name']!r}, but only bessel is supported"
+        )
     function = config.get("cutoff_function", {})
     name = function.get("cutoff_function_name", "poly_cut")
     arguments: dict[str, Any] = {"n_radial": int(basis.get("bessel_basis_num", 8)), "trainable": True}

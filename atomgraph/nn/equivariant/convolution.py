@@ -104,7 +104,9 @@ class Convolution(Part):
         """
         counts = set(channels_per_irrep(self.irreps_in).values())
         if len(counts) > 1:
-            raise WiringError(f"this convolution has no common number of channels, because its features are {self.irreps_in}")
+            raise WiringError(
+                f"this convolution has no common number of channels, because its features are {self.irreps_in}"
+            )
         return counts.pop()
 
     @property

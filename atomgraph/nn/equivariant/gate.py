@@ -9,7 +9,11 @@ from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_per_irrep
 from atomgraph.nn.part import Part
 
-SILU_GAIN, SIGMOID_GAIN, TANH_GAIN = 1.6791767923989418, 1.8467055342154763, 1.5937334472592695  # mean square is kept at one
+SILU_GAIN, SIGMOID_GAIN, TANH_GAIN = (
+    1.6791767923989418,
+    1.8467055342154763,
+    1.5937334472592695,
+)  # mean square is kept at one
 GATES = {"sigmoid": (torch.sigmoid, SIGMOID_GAIN), "silu": (torch.nn.functional.silu, SILU_GAIN)}  # σ and c' by name
 EVEN, ODD = o3.Irrep(0, 1), o3.Irrep(0, -1)
 
@@ -50,7 +54,9 @@ class Gate(Part):
         self.gate_gain = default_gain if gate_gain is None else gate_gain
         self._channels = channels_per_irrep(self.irreps_out)
         if ODD in self._channels and not odd_scalars:
-            raise WiringError(f"this gate cannot return odd scalars (0o), but irreps_out is {self.irreps_out}; remove 0o")
+            raise WiringError(
+                f"this gate cannot return odd scalars (0o), but irreps_out is {self.irreps_out}; remove 0o"
+            )
         self.gated = [(irrep, n) for irrep, n in self._channels.items() if irrep.l > 0]
         n_gates = sum(n for _, n in self.gated)
         counts = {EVEN: self._channels.get(EVEN, 0) + n_gates}
