@@ -7,7 +7,7 @@ Each path of a convolution therefore has a sign, by which the weights of the pat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from e3nn import o3
@@ -16,8 +16,6 @@ from torch import Tensor
 from atomgraph.layers.nequip_layer import NequIPLayer
 from atomgraph.nn.equivariant.convolution import Path
 from atomgraph.ops.coupling import FLIPPED_SIGNS
-
-FlatMatrices = Callable[[Tensor, list[tuple[int, o3.Irrep]], list[tuple[int, o3.Irrep]]], dict[str, Tensor]]
 
 
 def split_linear(flat: Tensor, irreps_in: Iterable, irreps_out: Iterable) -> dict[str, Tensor]:
@@ -53,7 +51,7 @@ def split_element_linear(flat: Tensor, n_vectors: int, irreps_in: Iterable, irre
     return {name: block.permute(1, 0, 2) for name, block in _split(flat, shapes).items()}
 
 
-def _split(flat: Tensor, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+def _split(flat: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     sizes = [torch.Size(shape).numel() for shape in shapes.values()]
     if flat.numel() != sum(sizes):
         raise ValueError(

@@ -26,8 +26,8 @@ class AllegroEmbedding(Layer):
     .. math:: x_{ij} = \mathrm{MLP}(y_{ij}), \qquad [z_{ij}, w_{ij}] = x_{ij} P / \sqrt S, \qquad
               V_{ij u l m} = (x_{ij} A / \sqrt S)_{u l}\, Y_{l m}(\hat r_{ij})
 
-    y is the output of ``pairs``. The features of edges are, in this order: z, S scalars; w, U (l_max + 1) scalars with the index
-    u (l_max + 1) + l; V, U channels of each irrep in ``tensor_irreps``. The features of atoms are not changed.
+    y is the output of ``pairs``. The features of edges are, in this order: z, S scalars; w, U (l_max + 1) scalars with the
+    index u (l_max + 1) + l; V, U channels of each irrep in ``tensor_irreps``. The features of atoms are not changed.
 
     Args:
         elements: Chemical symbols.
@@ -68,7 +68,8 @@ class AllegroEmbedding(Layer):
         self.tensor_irreps, self.tensor_channels, self.l_max = o3.Irreps(tensor_irreps), tensor_channels, l_max
         n_weights = tensor_channels * (l_max + 1)
         self.edge_irreps_out = edge_irreps(channels, n_weights, tensor_channels, self.tensor_irreps)
-        self.scalar_network = ScaledMLP([self.pairs.channels, *hidden, channels], activation, 2**0.5)
+        n_pairs: Any = self.pairs.channels
+        self.scalar_network = ScaledMLP([n_pairs, *hidden, channels], activation, 2**0.5)
         self.tensor_weights = ScaledMLP([channels, n_weights])  # A
         self.projection = ScaledMLP([channels, channels + n_weights])  # P
 

@@ -18,11 +18,11 @@ from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_network import ScaledMLP
 from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.padded_edges import PaddedEdges
-from atomgraph.nn.protocols import Layer
+from atomgraph.nn.protocols import EdgeLayer
 from atomgraph.ops.scatter import sum_to
 
 
-class AllegroLayer(Layer):
+class AllegroLayer(EdgeLayer):
     r"""One layer of Allegro. All features belong to edges, and sums run over edges of one centre only.
 
     .. math:: E_{i u l m} = \frac{1}{\sqrt{\bar n}} \sum_j w_{ij u l} Y_{l m}(\hat r_{ij}), \qquad
@@ -95,7 +95,9 @@ class AllegroLayer(Layer):
         """Return no weights: the mean numbers of neighbours return theirs."""
         return {}
 
-    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges, edge_features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(  # type: ignore[override]
+        self, h: Tensor, graph: AtomicGraph, edges: Edges, edge_features: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return the features h of atoms unchanged, and features of edges, (n_edges, edge_irreps_out.dim).
 
         Args:

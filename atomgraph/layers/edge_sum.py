@@ -14,15 +14,15 @@ from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_network import ScaledMLP
 from atomgraph.nn.irreps import as_irreps, as_scalars
-from atomgraph.nn.protocols import Layer
+from atomgraph.nn.protocols import EdgeLayer
 from atomgraph.ops.scatter import sum_to
 
 
-class EdgeSum(Layer):
-    r"""Features of atoms from scalar features e of edges, :math:`h_i = \frac{1}{\sqrt{2 \bar n}} \sum_j \mathrm{hidden}(e_{ij})`.
+class EdgeSum(EdgeLayer):
+    r"""Features of atoms, :math:`h_i = \frac{1}{\sqrt{2 \bar n}} \sum_j g(e_{ij})`, from scalar features e of edges.
 
-    hidden is a perceptron without its last linear layer, and :math:`\bar n` is the mean number of neighbours in the training data. With
-    a linear readout, the energy is the sum of a perceptron over the edges.
+    g is a perceptron without its last linear layer, and :math:`\bar n` is the mean number of neighbours in the training data.
+    With a linear readout, the energy is a sum of a perceptron over the edges.
 
     Args:
         elements: Chemical symbols.
@@ -61,7 +61,9 @@ class EdgeSum(Layer):
         """Return no weights: the mean numbers of neighbours return theirs."""
         return {}
 
-    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges, edge_features: Tensor) -> Tensor:
+    def forward(  # type: ignore[override]
+        self, h: Tensor, graph: AtomicGraph, edges: Edges, edge_features: Tensor
+    ) -> Tensor:
         """Return features of atoms, (n_atoms, irreps_out.dim).
 
         Args:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.mean_neighbours import MeanNeighbours
 from atomgraph.layers.embedding_linear import EmbeddingLinear
+from atomgraph.layers.mean_neighbours import MeanNeighbours
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols

@@ -100,7 +100,7 @@ class Allegro(EnergyModel):
         else:
             raise WiringError("give radial or splines, not both")
         irreps = tensor_irreps(l_max, parity, n_layers)
-        sizes = {"channels": channels, "tensor_channels": tensor_channels, "l_max": l_max}
+        sizes: dict[str, Any] = {"channels": channels, "tensor_channels": tensor_channels, "l_max": l_max}
         embedding = ElementEmbedding(elements, n_pairs)
         n_h = embedding.irreps_out
         layers: list[Layer] = [
@@ -116,7 +116,12 @@ class Allegro(EnergyModel):
             )
         ]
         for t in range(n_layers):
-            options = {"hidden": hidden, "activation": activation["layers"], "by_channel": by_channel, **sizes}
+            options: dict[str, Any] = {
+                "hidden": hidden,
+                "activation": activation["layers"],
+                "by_channel": by_channel,
+                **sizes,
+            }
             options |= {"is_last": t == n_layers - 1, "neighbours_by_element": neighbours_by_element}
             n_scalars = channels * (t + 1)
             layers.append(AllegroLayer(elements, cutoff, n_h, irreps[t], irreps[t + 1], n_scalars, **options))

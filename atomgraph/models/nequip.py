@@ -87,7 +87,11 @@ class NequIP(EnergyModel):
         shared_radial = RadialEmbedding(elements, cutoff, **{"prefactor": 2.0 / cutoff, "p": 6, **(radial or {})})
         if self_connection is None:
             self_connection = "element" if one_hot else "embedding"
-        arguments = {"l_max": l_max, "parity": "even" if parity == "even" else "natural", "radial": shared_radial}
+        arguments: dict[str, Any] = {
+            "l_max": l_max,
+            "parity": "even" if parity == "even" else "natural",
+            "radial": shared_radial,
+        }
         arguments |= {"embedding": embedding} if self_connection == "embedding" else {}
         layers: list[NequIPLayer] = []
         irreps = embedding.irreps_out

@@ -65,6 +65,15 @@ class Layer(Part):
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Any: ...
 
 
+class EdgeLayer(Layer):
+    """Layer that reads features of edges: ``(h, graph, edges, edge_features) -> h`` or ``(h, edge_features)``."""
+
+    edge_irreps_in: o3.Irreps
+
+    @abstractmethod
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges, edge_features: Tensor) -> Any: ...  # type: ignore[override]
+
+
 class MessageLayer(Layer):
     """Layer in which the features of an atom depend on the features of its neighbours."""
 

@@ -17,9 +17,10 @@ from atomgraph.nn.protocols import Readout
 
 
 class ScaledMLPReadout(Readout):
-    r"""Perceptron without biases, :math:`\varepsilon_i = \mathrm{MLP}(h_i)`, with layers :math:`x \to g\,\sigma(x W/\sqrt{n_{in}})`.
+    r"""Perceptron without biases, :math:`\varepsilon_i = \mathrm{MLP}(h_i)`, with weights of order one.
 
-    The last layer is linear and has one column per head. Without hidden layers this is ``ScaledLinear``.
+    The layers are :math:`x \to g\,\sigma(x W/\sqrt{n_{in}})`. The last layer is linear and has one column per head. Without
+    hidden layers this is ``ScaledLinear``.
 
     Args:
         irreps_in: Irreps of the features, or the number of features if all are scalars; only the ``0e`` features are used.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from e3nn import o3
+from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_per_irrep
@@ -14,7 +17,10 @@ SILU_GAIN, SIGMOID_GAIN, TANH_GAIN = (
     1.8467055342154763,
     1.5937334472592695,
 )  # mean square is kept at one
-GATES = {"sigmoid": (torch.sigmoid, SIGMOID_GAIN), "silu": (torch.nn.functional.silu, SILU_GAIN)}  # σ and c' by name
+GATES: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
+    "sigmoid": (torch.sigmoid, SIGMOID_GAIN),
+    "silu": (torch.nn.functional.silu, SILU_GAIN),
+}  # σ and c' by name
 EVEN, ODD = o3.Irrep(0, 1), o3.Irrep(0, -1)
 
 
