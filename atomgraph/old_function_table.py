@@ -84,7 +84,7 @@ FUNCTIONS: dict[str, str] = {
     "compiled.evaluation.MOST_KINDS": "MAX_CACHED_TABLES",
     "compiled.kernel_graph.MOST_RUNS": "MAX_RUNS",
     "compiled.linear.in_panels": "to_panels",
-    "compiled.mace.fused_model.not_fused": "unsupported_reason",
+    "compiled.fused_model.not_fused": "unsupported_reason",
     "compiled.precision.OF_KERNELS": "KERNEL_DTYPES",
     "compiled.precision.OF_MODELS": "MODEL_DTYPES",
     "compiled.radial_tables.AT_ONCE": "PAIRS_PER_BATCH",

@@ -39,7 +39,7 @@ NAMES: dict[str, str] = FUNCTIONS_AND_CONSTANTS | {
     "compiled.kernel_graph.Order": "ElementOrder",
     "compiled.lazy.OnDemand": "LazyCompiled",
     "compiled.linear_forms.Form": "LinearForm",
-    "compiled.mace.fused_readouts.FusedHidden": "FusedMLP",
+    "compiled.fused_readouts.FusedHidden": "FusedMLP",
     "compiled.radial_tables.Radial": "RadialFunctions",
     "compiled.radial_tables.Splines": "SplineTables",
     "config.closed_form_schema.EnergyWeights": "EnergyWeightSection",

@@ -21,8 +21,8 @@ OLD_MEMBERS = {
     "compiled.evaluation.AtomRuns": {"first": "first_atoms"},
     "compiled.lazy.LazyCompiled": {"given": "potential"},
     "compiled.linear.LinearMap": {"before": "input_layout", "after": "output_layout"},
-    "compiled.mace.fused_convolution.FusedConvolution": {"before": "input_layout", "after": "output_layout"},
-    "compiled.mace.fused_gate.FusedGate": {"before": "input_layout", "after": "output_layout"},
+    "compiled.fused_convolution.FusedConvolution": {"before": "input_layout", "after": "output_layout"},
+    "compiled.fused_gate.FusedGate": {"before": "input_layout", "after": "output_layout"},
     "compiled.mace.fused_product.FusedProduct": {"before": "input_layout", "after": "output_layout"},
     "data.e0_shift.EnergyShift": {
         "together": "determined_formulas",

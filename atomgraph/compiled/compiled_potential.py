@@ -9,8 +9,8 @@ from ase.data import atomic_numbers
 from torch import Tensor
 
 from atomgraph.compiled.check import PRECISION, largest_difference
+from atomgraph.compiled.fused_model import FusedModel
 from atomgraph.compiled.kernel_graph import DegenerateEdge
-from atomgraph.compiled.mace.fused_model import FusedMACE
 from atomgraph.compiled.probe_structures import probe_structures
 from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.graph.geometry import volume
@@ -37,13 +37,13 @@ class CompiledPotential(WrappedPotential):
         fused: The kernels of the potential's model.
     """
 
-    def __init__(self, potential: Potential, fused: FusedMACE):
+    def __init__(self, potential: Potential, fused: FusedModel):
         super().__init__(
             Potential(potential.model, potential.metadata)
         )  # a separate object, with its own head and mode
         self.potential.training = False
         self.potential.head, self.potential._estimator = potential.head, potential._estimator
-        self._fused: FusedMACE | None = fused
+        self._fused: FusedModel | None = fused
         self._checked_rows: frozenset[int] = frozenset()  # rows of checked elements in the model's element table
 
     @property
@@ -69,13 +69,13 @@ class CompiledPotential(WrappedPotential):
         with evaluation_mode(self):
             return self.potential.add_uncertainty(self(graph, forces=forces, stress=stress), graph)
 
-    def _verified_kernels(self, graph: AtomicGraph) -> FusedMACE | None:
+    def _verified_kernels(self, graph: AtomicGraph) -> FusedModel | None:
         """Return the kernels after a check of all elements of a graph, or None if a check has failed."""
         if self._fused is not None and not self._checked_rows.issuperset(self._fused.element_rows(graph)):
             self._check(self._fused, graph)
         return self._fused
 
-    def _check(self, fused: FusedMACE, graph: AtomicGraph) -> None:
+    def _check(self, fused: FusedModel, graph: AtomicGraph) -> None:
         """Compare kernels and model on probe structures with unchecked elements; discard the kernels if they differ."""
         row_of_number = {atomic_numbers[symbol]: row for row, symbol in enumerate(self.elements)}
         unchecked_rows = set(fused.element_rows(graph)) - self._checked_rows
@@ -96,7 +96,7 @@ class CompiledPotential(WrappedPotential):
 
 
 def evaluate_fused(
-    fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stress: bool = True
+    fused: FusedModel, graph: AtomicGraph, *, forces: bool = True, stress: bool = True
 ) -> dict[str, Tensor]:
     """Compute the results of ``Potential.forward`` by kernels.
 

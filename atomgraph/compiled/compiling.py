@@ -7,7 +7,7 @@ import warnings
 import torch
 
 from atomgraph.compiled.compiled_potential import CompiledPotential
-from atomgraph.compiled.mace.fused_model import FusedMACE, unsupported_reason
+from atomgraph.compiled.fused_model import FusedModel, unsupported_reason
 from atomgraph.compiled.precision import KERNEL_DTYPES, precision
 from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.kernels import KernelWarning
@@ -49,7 +49,7 @@ def compile(
         message = f"nothing is compiled: kernels do not support {part}; the potential is used without kernels"
         warnings.warn(message, KernelWarning, stacklevel=2)
         return potential
-    fused = FusedMACE(potential.model, kernel_dtype)
+    fused = FusedModel(potential.model, kernel_dtype)
     if not fused.compile():  # a warning has given the reason
         return potential
     return CompiledPotential(potential, fused)

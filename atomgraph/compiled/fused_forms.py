@@ -1,6 +1,6 @@
 """Table of the parts that have a fused form. The file of each fused form registers the class of its part.
 
-``FusedMACE`` creates the fused forms. A potential with a part that is not registered is not compiled.
+``FusedModel`` creates the fused forms. A potential with a part that is not registered is not compiled.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, bin
 from atomgraph.compiled.fused_forms import describe_unsupported
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.pullback import Pullback
+from atomgraph.nn.part import Part
+from atomgraph.nn.repulsion import cutoff_zbl
+from atomgraph.nn.repulsion.cutoff_zbl import CutoffZBL
 from atomgraph.nn.repulsion.zbl import BOHR, COULOMB, SCREENING, ZBL
 
 PAIR_SOURCE = """
@@ -110,9 +113,19 @@ class PairSums(ABC):
         return cached[1]
 
 
-@describe_unsupported.register
-def _(repulsion: ZBL) -> str | None:
+@describe_unsupported.register(ZBL)
+@describe_unsupported.register(CutoffZBL)
+def _(repulsion: ZBL | CutoffZBL) -> str | None:
     return None
+
+
+def fuse_repulsion(repulsion: Part) -> PairSums:
+    """Return the fused form of a repulsion."""
+    if isinstance(repulsion, CutoffZBL):
+        return FusedCutoffZBL(repulsion)
+    if isinstance(repulsion, ZBL):
+        return FusedRepulsion(repulsion)
+    raise TypeError(f"kernels do not support the repulsion {type(repulsion).__name__}")
 
 
 class FusedRepulsion(PairSums):
@@ -138,3 +151,27 @@ class FusedRepulsion(PairSums):
         return torch.stack(
             [0.5 * COULOMB * z[:, None] * z, inverse_length, radius[:, None] + radius], dim=2
         ).contiguous()
+
+
+class FusedCutoffZBL(PairSums):
+    """Energies of the repulsion ``nn.repulsion.CutoffZBL`` by a kernel, eV."""
+
+    name = "screened"
+    types = POINTER, POINTER, DOUBLE
+
+    def __init__(self, zbl: CutoffZBL):
+        self._zbl = zbl
+        self._terms = torch.tensor(cutoff_zbl.SCREENING, dtype=torch.float64)
+
+    def constants(self, element_rows: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return the constants as ``FusedRepulsion`` does: of each pair, the screening terms, and the exponent p."""
+        zbl, rows = self._zbl, torch.tensor(element_rows, dtype=torch.int64)
+        z = zbl.number[rows]
+        power = z**cutoff_zbl.SCREENING_POWER
+        inverse_length = (power[:, None] + power) / cutoff_zbl.SCREENING_LENGTH
+        if zbl.pair_cutoffs is None:
+            cutoffs = torch.full_like(inverse_length, zbl.cutoff)
+        else:
+            cutoffs = zbl.pair_cutoffs.table[rows][:, rows]
+        prefactor = 0.5 * cutoff_zbl.COULOMB * z[:, None] * z
+        return torch.stack([prefactor, inverse_length, cutoffs], dim=2).contiguous(), self._terms, float(zbl.p)

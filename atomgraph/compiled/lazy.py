@@ -11,7 +11,7 @@ from torch import Tensor
 from atomgraph.compiled.compiled_potential import CompiledPotential
 from atomgraph.compiled.compiling import compile as compile_kernels
 from atomgraph.compiled.fused_forms import is_registered
-from atomgraph.compiled.mace.fused_model import FusedMACE, unsupported_reason
+from atomgraph.compiled.fused_model import FusedModel, unsupported_reason
 from atomgraph.compiled.precision import KERNEL_DTYPES, MIXED, in_precision, precision
 from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.errors import ConfigError
@@ -67,7 +67,7 @@ def for_inference(
     return LazyCompiled(potential, n_atoms, name, exact)
 
 
-def seconds_to_compile(fused: FusedMACE) -> float:
+def seconds_to_compile(fused: FusedModel) -> float:
     """Estimated time of the compiler for the kernels of a model, s."""
     return SECONDS + len(fused.source()) / CHARACTERS_PER_SECOND
 
@@ -166,10 +166,10 @@ class LazyCompiled(WrappedPotential):
         n_remaining = max(self._n_atoms - self._n_evaluated_atoms, 0)
         return self._seconds * n_remaining / max(self._n_evaluated_atoms, 1)
 
-    def _fused(self) -> FusedMACE:
-        return FusedMACE(self._exact.model, self._dtype)
+    def _fused(self) -> FusedModel:
+        return FusedModel(self._exact.model, self._dtype)
 
-    def _compile(self, fused: FusedMACE) -> None:
+    def _compile(self, fused: FusedModel) -> None:
         self._compiled = CompiledPotential(self.potential, fused) if fused.compile() else None
         self._is_decided, self._exact = True, self.potential
 

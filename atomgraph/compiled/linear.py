@@ -11,9 +11,9 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import MAX_CACHED_TABLES, AtomRuns
+from atomgraph.compiled.folded_weights import Weights
 from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, integers, pointers
 from atomgraph.compiled.layout import Layout
-from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.old_names import OldAttribute, old_names_of
 
 LINEAR_SOURCE = """

@@ -14,9 +14,9 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.folded_weights import Weights
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LinearMap
-from atomgraph.compiled.mace.folded_weights import Weights
 
 EVEN = o3.Irrep(0, 1)  # 0e: scalars of even parity
 Gradients = list[Tensor | None]  # gradient of the energy with respect to each layer array; None: zero so far

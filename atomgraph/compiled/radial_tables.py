@@ -7,22 +7,18 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from atomgraph.kernels import KernelWarning
-from atomgraph.layers.mace.agnostic import AgnosticInteraction
-from atomgraph.layers.mace.interaction import Interaction
-from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
-from atomgraph.nn.edges import Edges
-from atomgraph.nn.equivariant.radial_network import NormalisedMLP
 from atomgraph.ops.piecewise import derivative_nodes, evaluate_pieces, fit_pieces, locate_pieces
 
 MIN_CHECKED_DISTANCE = 0.5  # Å; errors at smaller distances are ignored
 DERIVATIVE_FLOOR = 0.02  # smallest divisor of relative errors, as a fraction of the largest derivative
 MAX_PIECES = 4097  # maximum number of pieces of a table
+_ALIGNMENT = 1e-7  # maximum distance of a knot from the end of a piece, in pieces
 PAIRS_PER_BATCH = 32  # pairs of elements in one evaluation of the network
 #: Maximum size of the tables of a layer. If they need more memory, the tables that were used least recently are deleted.
 MAX_CACHED_BYTES = 2**29
@@ -69,11 +65,14 @@ class Grid:
         cutoff: Cutoff radius :math:`r_c`, Å.
         n_pieces: Number of pieces n.
         degree: Degree of the polynomials in t.
+        knots: Distances at which a higher derivative of the functions jumps, Å. The number of pieces is chosen so that these
+            distances are ends of pieces, if a number up to ``MAX_PIECES`` has this property.
     """
 
     cutoff: float
     n_pieces: int
     degree: int
+    knots: tuple[float, ...] = ()
 
     def distance(self, t: Tensor) -> Tensor:
         """Return the distance with the coordinate t, Å."""
@@ -89,52 +88,21 @@ class Grid:
         The number of pieces is odd, so that consecutive tables do not compete for the same cache lines of the processor.
         """
         n_pieces = factor * self.n_pieces
-        return replace(self, n_pieces=MAX_PIECES if not n_pieces < MAX_PIECES else 8 * math.ceil(n_pieces / 8) + 1)
+        n_pieces = MAX_PIECES if not n_pieces < MAX_PIECES else 8 * math.ceil(n_pieces / 8) + 1
+        return replace(self, n_pieces=n_pieces).align()
 
+    def align(self) -> Grid:
+        """Return a grid with at least as many pieces, at whose ends the knots are; the same grid if there is none."""
+        if not self.knots:
+            return self
+        numbers = range(self.n_pieces | 1, MAX_PIECES + 1, 2)
+        return next((grid for n in numbers if (grid := replace(self, n_pieces=n)).has_knots_at_ends), self)
 
-def is_pairwise(interaction: Interaction) -> bool:
-    """Return whether the radial weights depend on the elements of both atoms."""
-    return interaction.radial.transform is not None or isinstance(interaction, NonlinearResidualInteraction)
-
-
-def element_pairs(interaction: Interaction, element_rows: list[int]) -> list[Pair]:
-    """Return the pair of elements whose radial weights an edge uses, for every element of its centre and of its neighbour.
-
-    If weights do not depend on elements, there is one pair, (0, 0). Otherwise, the entry of centre k and neighbour l has the
-    index k · n_elements + l. If weights are symmetric in the two elements, both orders use the pair (i, j) with i ≤ j.
-
-    Args:
-        interaction: The interaction with the weights.
-        element_rows: Rows, in the model's table, of the elements that occur.
-    """
-    if not is_pairwise(interaction):
-        return [(0, 0)]
-    is_ordered = isinstance(interaction, NonlinearResidualInteraction)
-    return [(i, j) if is_ordered else (min(i, j), max(i, j)) for i in element_rows for j in element_rows]
-
-
-def weight_functions(interaction: Interaction, pairs: Sequence[Pair]) -> RadialFunctions:
-    """Return the weights of the convolution as functions of the distance, for pairs of elements of centre and neighbour."""
-
-    def hidden(r: Tensor) -> Tensor:
-        features, envelope = _network_inputs(interaction, r, pairs)
-        h = _evaluate_hidden(interaction.network, features)
-        return (h if envelope is None else h * envelope[:, None]).view(len(r), -1)
-
-    return RadialFunctions(hidden, _last_matrix(interaction.network))
-
-
-def density_function(interaction: Interaction, pairs: Sequence[Pair]) -> RadialFunctions:
-    """Return the contribution of an edge to the density of its centre, one function of the distance for each pair."""
-
-    def density(r: Tensor) -> Tensor:
-        features, envelope = _network_inputs(interaction, r, pairs)
-        density = torch.tanh(
-            (_evaluate_hidden(interaction.density, features) @ _last_matrix(interaction.density)).square()
-        )
-        return (density if envelope is None else density * envelope[:, None]).view(len(r), -1)
-
-    return RadialFunctions(density, torch.ones(1, 1, dtype=torch.float64))
+    @property
+    def has_knots_at_ends(self) -> bool:
+        """Whether all knots are ends of pieces, up to rounding errors."""
+        ends = [2 * self.n_pieces * r / (r + self.cutoff) for r in self.knots]
+        return all(abs(t - round(t)) < _ALIGNMENT for t in ends)
 
 
 def evaluate_with_derivative(function: Callable[[Tensor], Tensor], r: Tensor) -> tuple[Tensor, Tensor]:
@@ -290,49 +258,3 @@ class PairTables:
                 stacklevel=2,
             )
         self.error = max(self.error, error)
-
-
-def _network_inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor | None]:
-    """Compute the inputs of the networks, for an edge of each distance and each pair of elements.
-
-    Returns:
-        The inputs, (n · n_pairs, n_inputs), and the envelope of the messages, (n · n_pairs,); None for messages without
-        envelope. The row is distance · n_pairs + pair, for n distances.
-    """
-    length = r[:, None].expand(-1, len(pairs)).flatten()
-    vector = torch.stack([length, torch.zeros_like(length), torch.zeros_like(length)], dim=1)
-    element, centre = torch.tensor(pairs), 2 * torch.arange(len(pairs)).repeat(len(r))  # two atoms for each pair
-    n_atoms, n_elements = 2 * len(pairs), len(interaction.elements)
-    edges = Edges(vector, length, centre, centre + 1, element.flatten(), n_atoms, n_elements)
-    features, envelope = interaction.radial(edges)
-    if isinstance(interaction, NonlinearResidualInteraction):
-        scale = len(interaction.elements) ** -0.5
-        embeddings = torch.cat([interaction.source[element[:, 1]], interaction.target[element[:, 0]]], dim=1) * scale
-        features = torch.cat([features, embeddings.repeat(len(r), 1)], dim=1)
-    return features, envelope
-
-
-def _evaluate_hidden(network: Any, x: Tensor) -> Tensor:
-    """Return the values of the last hidden layer of a network; the output is their product with ``_last_matrix``."""
-    if not isinstance(network, NormalisedMLP):
-        hidden: Tensor = network.hidden(x)
-        return hidden
-    for linear, norm in zip(network.maps, network.norms, strict=False):
-        x = torch.nn.functional.silu(norm(linear(x)))
-    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)  # the last column is for the bias
-
-
-def _last_matrix(network: Any) -> Tensor:
-    """Return the matrix of the last layer of a network, with the bias as its last row if there is a bias."""
-    if isinstance(network, NormalisedMLP):
-        linear: Any = network.maps[-1]
-        return torch.cat([linear.weight.T, linear.bias[None]]).detach()
-    last: Tensor = network.last.detach()
-    return last
-
-
-def has_density(interaction: Interaction) -> bool:
-    """Return whether an interaction divides its sums over neighbours by a density of neighbours."""
-    return isinstance(interaction, NonlinearResidualInteraction) or (
-        isinstance(interaction, AgnosticInteraction) and interaction.by_density
-    )

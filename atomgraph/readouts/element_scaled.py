@@ -40,7 +40,8 @@ class ElementScaled(Float64Buffers, Readout):
         super().__init__()
         if not isinstance(readout, Readout):
             raise WiringError(f"an ElementScaled needs a Readout, but got a {type(readout).__name__}")
-        self.elements, self.readout = checked_symbols(elements), readout
+        self.elements = checked_symbols(elements)
+        self.readout: Readout = readout
         self.irreps_in, self.n_outputs = as_irreps(readout.irreps_in), readout.n_outputs
         if trainable:
             self.scale = torch.nn.Parameter(torch.ones(len(self.elements)))

@@ -10,7 +10,7 @@ from helpers.unoptimised import compiled, difference, same, unoptimised
 import atomgraph
 from atomgraph import Potential
 from atomgraph.analysis.laws.structures import crystal, molecule, sample_structures
-from atomgraph.compiled.mace.fused_model import FusedMACE
+from atomgraph.compiled.fused_model import FusedModel
 from atomgraph.kernels import KernelWarning, product_source
 from atomgraph.models import MACE, Baseline
 from atomgraph.nn import ZBL
@@ -119,7 +119,7 @@ def test_products_with_terms_in_tables(monkeypatch):
 
 def test_equal_layers_have_the_same_kernels():
     def functions(n_layers):
-        return FusedMACE(potential({"n_layers": n_layers}).model, torch.float64).source().count("_forward(")
+        return FusedModel(potential({"n_layers": n_layers}).model, torch.float64).source().count("_forward(")
 
     assert functions(5) == functions(4) == functions(3) > functions(1)
 

@@ -13,7 +13,7 @@ from helpers.unoptimised import unoptimised
 import atomgraph
 from atomgraph import Calculator, Potential
 from atomgraph.compiled import CompiledPotential, LazyCompiled, for_inference, lazy
-from atomgraph.compiled.mace.fused_model import FusedMACE
+from atomgraph.compiled.fused_model import FusedModel
 from atomgraph.errors import ConfigError
 from atomgraph.kernels import KernelWarning
 from atomgraph.kernels import warnings as kernel_warnings
@@ -65,7 +65,7 @@ def always_worth_it(monkeypatch, nothing_said):
     """A machine that has kept nothing, for people who never wait."""
     monkeypatch.setattr(lazy, "SECONDS", -1.0)
     monkeypatch.setattr(lazy, "seconds_to_compile", lambda fused: -1.0)
-    monkeypatch.setattr(FusedMACE, "is_cached", lambda self: False)
+    monkeypatch.setattr(FusedModel, "is_cached", lambda self: False)
 
 
 def same(result, expected):
@@ -234,6 +234,6 @@ def test_mixed_without_kernels_is_an_error_or_gives_a_warning(potential, nothing
 
 def test_larger_models_take_longer_to_compile():
     small, large = (
-        FusedMACE(MACE(ELEMENTS, CUTOFF, hidden_irreps=hidden), torch.float32) for hidden in ("2x0e", "2x0e+2x1o")
+        FusedModel(MACE(ELEMENTS, CUTOFF, hidden_irreps=hidden), torch.float32) for hidden in ("2x0e", "2x0e+2x1o")
     )
     assert 2.0 < lazy.seconds_to_compile(small) < lazy.seconds_to_compile(large) < 5.0

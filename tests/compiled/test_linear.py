@@ -7,10 +7,10 @@ from helpers.compilers import needs_compiler
 
 from atomgraph.compiled import linear as linear_file
 from atomgraph.compiled.evaluation import AtomRuns
+from atomgraph.compiled.folded_weights import Weights
 from atomgraph.compiled.kernel_graph import GRAPH_SOURCE
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE, LinearMap
-from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.kernels import compile_library
 
 pytestmark = needs_compiler

@@ -4,15 +4,14 @@ import pytest
 import torch
 
 from atomgraph.compiled import radial_tables as radial
-from atomgraph.compiled.mace.fused_model import PIECES
+from atomgraph.compiled.fused_model import PIECES
+from atomgraph.compiled.mace.interaction_weights import density_function, weight_functions
 from atomgraph.compiled.radial_tables import (
     TOLERANCE,
     Grid,
     PairTables,
-    density_function,
     evaluate_with_derivative,
     fit_to_tolerance,
-    weight_functions,
 )
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE

@@ -11,8 +11,9 @@ from torch import Tensor
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PairSums
 from atomgraph.compiled.kernel_graph import KernelGraph
+from atomgraph.compiled.mace.interaction_weights import density_function, element_pairs, is_pairwise
 from atomgraph.compiled.pullback import Pullback
-from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, density_function, element_pairs, is_pairwise
+from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables
 from atomgraph.layers.mace.interaction import Interaction
 
 

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.folded_weights import Weights
+from atomgraph.compiled.fused_convolution import FusedConvolution
 from atomgraph.compiled.fused_forms import describe_unsupported
+from atomgraph.compiled.fused_layers import FusedLayer, LayerPullback, fuse_layer
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import FusedForm, Gradients, LinearForm
-from atomgraph.compiled.mace.folded_weights import Weights
-from atomgraph.compiled.mace.fused_convolution import FusedConvolution
 from atomgraph.compiled.mace.fused_density import FusedDensity
 from atomgraph.compiled.mace.fused_message import fused_message
 from atomgraph.compiled.mace.fused_product import FusedProduct
-from atomgraph.compiled.radial_tables import Grid, has_density
+from atomgraph.compiled.mace.interaction_weights import InteractionWeights, has_density
+from atomgraph.compiled.radial_tables import Grid
 from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
-
-#: Function of a list with the gradient with respect to each layer array (see ``FusedLayer``). It removes the last gradient,
-#: accumulates gradients with respect to earlier layer arrays, and returns the gradient with respect to edge vectors,
-#: (n_edges, 3). It returns None if the removed gradient is None.
-LayerPullback = Callable[[Gradients], Tensor | None]
 
 
 @describe_unsupported.register
@@ -37,12 +33,16 @@ def _(layer: MACELayer) -> str | None:
     return None if layer.radial.differentiable else "radial functions without gradient"
 
 
-class FusedLayer:
+@fuse_layer.register
+def _(layer: MACELayer, grid: Grid, dtype: torch.dtype) -> FusedLayer:
+    return FusedMACELayer(layer, grid, dtype)
+
+
+class FusedMACELayer(FusedLayer):
     r"""``layers.MACELayer`` with frozen weights.
 
-    A layer writes one array to memory, the layer array. Each later part multiplies this array by one matrix. The array contains
-    the products. If the output features depend on more than the products and a later layer uses these features, the array
-    contains the features instead.
+    The layer array contains the products. If the output features depend on more than the products and a later layer uses these
+    features, the array contains the features instead.
 
     Args:
         layer: The layer, in float64.
@@ -52,7 +52,9 @@ class FusedLayer:
 
     def __init__(self, layer: MACELayer, grid: Grid, dtype: torch.dtype):
         self._layer, self._dtype = layer, dtype
-        self._convolution = FusedConvolution(layer.interaction, layer.l_max, grid, dtype)
+        self._convolution = FusedConvolution(
+            layer.interaction.convolution, InteractionWeights(layer.interaction), layer.l_max, grid, dtype
+        )
         self._product = FusedProduct(layer.product, layer.by_element, dtype)
         self._density = FusedDensity(layer.interaction, grid) if has_density(layer.interaction) else None
 
@@ -71,19 +73,7 @@ class FusedLayer:
         return {part.name: part.source() for part in (self._convolution, self._product)}
 
     def bind(self, library: ctypes.CDLL, h: LinearForm, layouts: list[Layout], is_last: bool) -> LinearForm:
-        """Look up the compiled kernels, and merge the linear maps between them.
-
-        Numbers of channels are padded to multiples of the SIMD width.
-
-        Args:
-            library: The compiled kernels.
-            h: Linear form of the input features.
-            layouts: Layouts of all earlier layer arrays; the layout of the array of this layer is appended.
-            is_last: Whether this layer is the last one.
-
-        Returns:
-            Linear form of the output features.
-        """
+        """Look up the compiled kernels, and merge the linear maps between them; see ``FusedLayer.bind``."""
         self._convolution.bind(library)
         self._product.bind(library)
         if self._density is not None:
@@ -108,11 +98,7 @@ class FusedLayer:
         return features
 
     def __call__(self, evaluation: Evaluation, layer_arrays: list[Tensor]) -> LayerPullback:
-        """Compute the array of the layer, and append it to the arrays of the earlier layers.
-
-        Returns:
-            The vector-Jacobian product of the layer, see ``LayerPullback``.
-        """
+        """Compute the array of the layer, and append it; see ``FusedLayer.__call__``."""
         up = self._up(evaluation, layer_arrays)
         sums, sums_vjp = self._convolution(evaluation.kernel_graph, up, needs_gradient=not self._up.is_constant)
         density, density_vjp = (None, None) if self._density is None else self._density(evaluation.kernel_graph)

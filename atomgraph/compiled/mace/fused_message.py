@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.folded_weights import Padding, Weights
+from atomgraph.compiled.fused_gate import FusedGate
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LinearMap
 from atomgraph.compiled.linear_forms import FusedForm, Gradients, LinearForm
-from atomgraph.compiled.mace.folded_weights import Padding, Weights
-from atomgraph.compiled.mace.fused_gate import FusedGate
 from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction

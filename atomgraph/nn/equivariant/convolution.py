@@ -88,7 +88,7 @@ class Convolution(Part):
         self._coupling = Constants(
             **{f"path{k}": _coupling(path, coupling_dtype) for k, path in enumerate(self.paths) if path.feature.l > 0}
         )
-        self._coupling_dtype = coupling_dtype
+        self.coupling_dtype = coupling_dtype
 
     @property
     def n_weights(self) -> int:
@@ -116,7 +116,7 @@ class Convolution(Part):
 
     def path_coupling(self, path: Path) -> Tensor:
         """Coupling √(2l₃+1) C of a path, (2l₂+1, 2l₁+1, 2l₃+1), for harmonics, features and messages."""
-        matrix = torch.from_numpy(_coupling(path, self._coupling_dtype))
+        matrix = torch.from_numpy(_coupling(path, self.coupling_dtype))
         return matrix.unflatten(1, (path.feature.dim, path.message.dim))
 
     def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, padded_edges: PaddedEdges) -> Blocks:

@@ -21,9 +21,9 @@ from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 
 COULOMB = 14.399645  # e²/4πε0, eV·Å, with the digits of nequip
-_SCREENING_LENGTH = 0.46850  # of two hydrogen nuclei times 2, Å
-_SCREENING_POWER = 0.23  # of Z in the screening length, no unit
-_SCREENING = ((0.02817, 0.20162), (0.28022, 0.40290), (0.50986, 0.94229), (0.18175, 3.19980))  # c_k, d_k, no unit
+SCREENING_LENGTH = 0.46850  # of two hydrogen nuclei times 2, Å
+SCREENING_POWER = 0.23  # of Z in the screening length, no unit
+SCREENING = ((0.02817, 0.20162), (0.28022, 0.40290), (0.50986, 0.94229), (0.18175, 3.19980))  # c_k, d_k, no unit
 
 
 class CutoffZBL(Float64Buffers, Part):
@@ -70,8 +70,8 @@ class CutoffZBL(Float64Buffers, Part):
         exact = edges.exact
         length = exact.length.double()
         z_i, z_j = self.number[edges.element_of_centre], self.number[edges.element_of_neighbour]
-        t = length * (z_i**_SCREENING_POWER + z_j**_SCREENING_POWER) / _SCREENING_LENGTH
-        screening = torch.stack([c * torch.exp(-d * t) for c, d in _SCREENING]).sum(dim=0)
+        t = length * (z_i**SCREENING_POWER + z_j**SCREENING_POWER) / SCREENING_LENGTH
+        screening = torch.stack([c * torch.exp(-d * t) for c, d in SCREENING]).sum(dim=0)
         relative_length = length if self.pair_cutoffs is None else self.pair_cutoffs(exact).double()
         pair_energy = COULOMB * z_i * z_j / length * screening * polynomial_cutoff(relative_length, self.cutoff, self.p)
         return sum_to(0.5 * pair_energy, edges.centre, edges.n_atoms)

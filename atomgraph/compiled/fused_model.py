@@ -1,4 +1,4 @@
-"""A frozen MACE model: source and library of its kernels, energies of atoms, and gradients."""
+"""A frozen model with equivariant layers: source and library of its kernels, energies of atoms, and gradients."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.fused_forms import describe_unsupported, is_registered
-from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion
+from atomgraph.compiled.fused_layers import fuse_layer
+from atomgraph.compiled.fused_pair import PAIR_SOURCE, fuse_repulsion
+from atomgraph.compiled.fused_readouts import FusedReadouts
 from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
 from atomgraph.compiled.linear_forms import Gradients, LinearForm
-from atomgraph.compiled.mace.fused_layer import FusedLayer
-from atomgraph.compiled.mace.fused_readouts import FusedReadouts
+from atomgraph.compiled.mace import fused_layer as _mace  # noqa: F401  # registers its layer
+from atomgraph.compiled.nequip import fused_layer as _nequip  # noqa: F401  # registers its layer
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.compiled.radial_tables import Grid
+from atomgraph.featurizers.element import ElementEmbedding
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.kernels import compile_library, is_cached
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.repulsion.zbl import ZBL
+from atomgraph.nn.protocols import Featurizer
 
 LIBRARY = "mace"  # prefix of file names in the cache
 PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # initial number of pieces and degree of radial tables
@@ -58,7 +61,18 @@ def _(featurizer: NodeEmbedding) -> str | None:
     return "an embedding of charge and spin" if featurizer.states else None
 
 
-class FusedMACE:
+@describe_unsupported.register
+def _(featurizer: ElementEmbedding) -> str | None:
+    return None
+
+
+def _embedding_table(featurizer: Featurizer) -> Tensor:
+    """Return the features of each element, (n_elements, channels)."""
+    table: Tensor = featurizer.weight.detach()  # type: ignore[operator]
+    return table / len(table) ** 0.5 if isinstance(featurizer, NodeEmbedding) else table
+
+
+class FusedModel:
     """Energies of atoms, and gradients with respect to edge vectors, by compiled kernels.
 
     Args:
@@ -70,9 +84,9 @@ class FusedMACE:
         self.model, self.dtype = deepcopy(model).double().eval().requires_grad_(False), dtype
         self._branch = branch = self.model.branches[0]
         grid = Grid(branch.cutoff, *PIECES[dtype])
-        self._layers = [FusedLayer(layer, grid, dtype) for layer in branch.layers]
+        self._layers = [fuse_layer(layer, grid, dtype) for layer in branch.layers]
         repulsion = self.model.baseline.repulsion
-        self._repulsion = FusedRepulsion(repulsion) if isinstance(repulsion, ZBL) else None
+        self._repulsion = None if repulsion is None else fuse_repulsion(repulsion)
         self._library: ctypes.CDLL | None = None
         self._cached_order: tuple[Tensor, int, ElementOrder] | None = None  # atomic numbers, their version, their order
 
@@ -128,8 +142,8 @@ class FusedMACE:
 
     def _bind(self, library: ctypes.CDLL) -> None:
         """Look up the kernels, and merge the linear maps between them."""
-        embedding, readouts = self._branch.featurizer, self._branch.readouts
-        h = LinearForm(table=embedding.weight.detach() / len(embedding.elements) ** 0.5)
+        readouts = self._branch.readouts
+        h = LinearForm(table=_embedding_table(self._branch.featurizer))
         layouts: list[Layout] = []  # layouts of the layer arrays
         forms = []
         for t, layer in enumerate(self._layers):
@@ -225,7 +239,7 @@ class FusedMACE:
         return lambda grad: vjp(scale * grad)
 
 
-def _rebuild(model: EnergyModel, dtype: torch.dtype) -> FusedMACE | None:
+def _rebuild(model: EnergyModel, dtype: torch.dtype) -> FusedModel | None:
     """Return the unpickled fused model; None if it cannot be compiled. A CompiledPotential then uses the model."""
-    fused = FusedMACE(model, dtype)
+    fused = FusedModel(model, dtype)
     return fused if fused.compile() else None

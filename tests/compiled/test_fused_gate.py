@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from atomgraph.compiled.mace.fused_gate import FusedGate
+from atomgraph.compiled.fused_gate import FusedGate
 from atomgraph.nn.equivariant.gate import Gate
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -18,13 +17,11 @@ from atomgraph.compiled.radial_tables import (
     Grid,
     PairTables,
     SplineTables,
-    element_pairs,
-    is_pairwise,
-    weight_functions,
 )
+from atomgraph.compiled.radial_weights import RadialWeights
 from atomgraph.kernels.cache import checksum
 from atomgraph.kernels.convolution_source import CoupledPath, convolution_source
-from atomgraph.layers.mace.interaction import Interaction
+from atomgraph.nn.equivariant.convolution import Convolution
 from atomgraph.old_names import OldAttribute
 from atomgraph.ops.spherical import harmonic_polynomials
 
@@ -51,23 +48,23 @@ class FusedConvolution:
     """``nn.equivariant.Convolution`` with tables of weights: sums over neighbours from features and edge vectors.
 
     Args:
-        interaction: The interaction, in float64. Its network is evaluated when a pair of elements occurs for the first time.
+        convolution: The convolution, in float64, with equal numbers of channels for each irrep of the features.
+        weights: Its radial weights. They are evaluated when a pair of elements occurs for the first time.
         l_max: Maximum degree l of the spherical harmonics.
         grid: Initial grid of the tables.
         dtype: Dtype of the kernel.
     """
 
-    def __init__(self, interaction: Interaction, l_max: int, grid: Grid, dtype: torch.dtype):
-        convolution, self.dtype = interaction.convolution, dtype
+    def __init__(self, convolution: Convolution, weights: RadialWeights, l_max: int, grid: Grid, dtype: torch.dtype):
+        self.convolution, self._weights, self.dtype = convolution, weights, dtype
         self.channels = convolution.channels
         self.feature_irreps = [irrep for _, irrep in convolution.irreps_in]
         self.message_irreps = list(dict.fromkeys(path.message for path in convolution.paths))
         self.paths_per_message = [
             sum(path.message == irrep for path in convolution.paths) for irrep in self.message_irreps
         ]
-        self._interaction, self._is_pairwise = interaction, is_pairwise(interaction)
         self._l_max, self._n_paths = l_max, len(convolution.paths)
-        self._tables = PairTables(partial(weight_functions, interaction), grid, TOLERANCE[dtype], self._convert_layout)
+        self._tables = PairTables(weights.functions, grid, TOLERANCE[dtype], self._convert_layout)
         self._bound_tables: _BoundTables | None = None
         self.name = f"convolution_{checksum(self._source(''))}"  # equal convolutions have equal kernels
 
@@ -81,7 +78,7 @@ class FusedConvolution:
         return self._source(self.name)
 
     def _source(self, name: str) -> str:
-        convolution = self._interaction.convolution
+        convolution = self.convolution
         paths = [
             CoupledPath(
                 self.feature_irreps.index(path.feature),
@@ -145,7 +142,7 @@ class FusedConvolution:
         element_rows = tuple(kernel_graph.element_rows)
         cached = self._bound_tables  # read once, because another thread may replace it
         if cached is None or cached.element_rows != element_rows:
-            splines = self._tables.get_tables(element_pairs(self._interaction, kernel_graph.element_rows))
+            splines = self._tables.get_tables(self._weights.pairs(kernel_graph.element_rows))
             self._bound_tables = cached = _BoundTables(element_rows, splines, pointers(splines.tables))
         return cached
 
@@ -167,8 +164,8 @@ class FusedConvolution:
             kernel_graph.neighbour.data_ptr(),
             kernel_graph.vector.data_ptr(),
             ctypes.addressof(tables.pointers),
-            (kernel_graph.element_index if self._is_pairwise else kernel_graph.zero_index).data_ptr(),
-            len(kernel_graph.element_rows) if self._is_pairwise else 1,
+            (kernel_graph.element_index if self._weights.is_pairwise else kernel_graph.zero_index).data_ptr(),
+            len(kernel_graph.element_rows) if self._weights.is_pairwise else 1,
             tables.splines.grid.n_pieces,
             tables.splines.grid.cutoff,
             features.data_ptr(),

@@ -8,32 +8,32 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from atomgraph.compiled.activation_vjps import ACTIVATION_VJPS
 from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.folded_weights import Weights
 from atomgraph.compiled.fused_forms import describe_unsupported
+from atomgraph.compiled.fused_shared_mlp import FusedSharedMLP
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import EVEN, FusedForm, Gradients, LinearForm
-from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.models.baseline import Baseline
-from atomgraph.nn.activation import identity, shifted_softplus
+from atomgraph.nn.activation import identity
 from atomgraph.nn.protocols import Readout
 from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
-
-#: VJP of each activation: the gradient with respect to the argument x, from the gradient with respect to the value, and x.
-ACTIVATION_VJPS: dict[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]] = {
-    torch.nn.functional.silu: torch.ops.aten.silu_backward,
-    torch.nn.functional.softplus: lambda grad, x: torch.ops.aten.softplus_backward(grad, x, 1, 20),
-    shifted_softplus: lambda grad, x: torch.ops.aten.softplus_backward(grad, x, 1, 20),
-    torch.tanh: lambda grad, x: grad * (1.0 - torch.tanh(x).square()),
-    torch.abs: lambda grad, x: grad * torch.sign(x),
-    identity: lambda grad, x: grad,
-}
+from atomgraph.readouts.element_scaled import ElementScaled
+from atomgraph.readouts.scaled_mlp_readout import ScaledMLPReadout
 
 
 @describe_unsupported.register(ScaledLinear)
 @describe_unsupported.register(MultiHeadMLP)
+@describe_unsupported.register(ScaledMLPReadout)
 @describe_unsupported.register(ZeroReadout)
 def _(readout: Readout) -> str | None:
     return None
+
+
+@describe_unsupported.register
+def _(readout: ElementScaled) -> str | None:
+    return describe_unsupported(readout.readout)
 
 
 class FusedReadouts:
@@ -71,20 +71,39 @@ class FusedReadouts:
         if isolated is not None:
             self._constant = self._constant - isolated
         self._vectors: dict[int, Tensor] = {}  # by index of the layer array; (n_elements or 1, n_heads, channels)
-        self._mlps: list[FusedMLP] = []
+        self._mlps: list[FusedMLP | FusedSharedMLP] = []
         for readout, form in zip(readouts, forms, strict=True):
-            if isinstance(readout, ScaledLinear):
-                self._add_linear(readout, form, scale)
+            element_scale: Tensor | None = None
+            if isinstance(readout, ElementScaled):
+                element_scale = readout.scale.detach()
+                readout = readout.readout
+            if (matrix := _linear_matrix(readout)) is not None:
+                self._add_linear(matrix, form, scale, element_scale)
+            elif isinstance(readout, ScaledMLPReadout):
+                self._mlps.append(FusedSharedMLP(library, readout, scale, element_scale, form, layouts, dtype))
+            elif element_scale is not None:
+                raise TypeError(f"kernels do not support scales of elements on the readout {type(readout).__name__}")
             elif isinstance(readout, MultiHeadMLP):
                 self._mlps.append(FusedMLP(library, readout, scale, form, layouts, dtype))
             elif not isinstance(readout, ZeroReadout):
                 raise TypeError(f"kernels do not support the readout {type(readout).__name__}")
         self._vectors = {k: vector.to(dtype).contiguous() for k, vector in self._vectors.items()}
 
-    def _add_linear(self, readout: ScaledLinear, form: LinearForm, scale: Tensor) -> None:
-        """Add a linear readout of the features with a linear form to the vectors and the constant."""
-        weight = (readout.weight.detach() / len(readout.weight) ** 0.5).expand(-1, self._n_heads)
-        energy = form.then(Weights.from_matrices({EVEN: weight * scale.T}))
+    def _add_linear(self, matrix: Tensor, form: LinearForm, scale: Tensor, element_scale: Tensor | None) -> None:
+        """Add a linear readout of the features with a linear form to the vectors and the constant.
+
+        Args:
+            matrix: Matrix of the readout, (n_features, n_heads or 1).
+            form: Linear form of the features.
+            scale: Scale of each head, (n_heads, 1).
+            element_scale: Scale of each element, (n_elements,); None: 1.
+        """
+        weight = matrix.expand(-1, self._n_heads) * scale.T
+        weights = Weights.from_matrices({EVEN: weight})
+        if element_scale is not None:
+            shape = (weight.shape[0], weight.shape[1])
+            weights = Weights({EVEN: shape}, by_element=True, matrix=lambda irrep, z: weight * element_scale[z])
+        energy = form.then(weights)
         if energy.table is not None:
             self._constant = self._constant + energy.table.T
         for k, weights in energy.terms:
@@ -212,3 +231,15 @@ class FusedMLP:
     def _join_heads(x: Tensor) -> Tensor:
         """Convert (heads, n_atoms, units) to (n_atoms, all units)."""
         return x.transpose(0, 1).flatten(1)
+
+
+def _linear_matrix(readout: Readout) -> Tensor | None:
+    """Return the matrix of a linear readout, (n_features, n_outputs), with all factors; None if the readout is not linear."""
+    if isinstance(readout, ScaledLinear):
+        return readout.weight.detach() / len(readout.weight) ** 0.5
+    if isinstance(readout, ScaledMLPReadout):
+        network = readout.network
+        if len(network.weights) == 1 or (network.activation is identity and network.gain == 1.0):
+            matrices = [weight.detach() / len(weight) ** 0.5 for weight in network.weights]
+            return matrices[0] if len(matrices) == 1 else torch.linalg.multi_dot(matrices)
+    return None

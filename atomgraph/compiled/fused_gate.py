@@ -8,15 +8,16 @@ from torch import Tensor
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import EVEN
 from atomgraph.compiled.pullback import Pullback
-from atomgraph.nn.equivariant.gate import Gate
+from atomgraph.nn.equivariant.gate import ODD, TANH_GAIN, Gate
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 from atomgraph.old_names import OldAttribute
 
 
 class FusedGate:
-    r"""``nn.equivariant.Gate``: :math:`s \to c\,\mathrm{silu}(s)`, :math:`v_m \to c'\,\mathrm{sigmoid}(g)\, v_m`.
+    r"""``nn.equivariant.Gate``: :math:`s \to c\,\mathrm{silu}(s)`, :math:`v_m \to c'\,\sigma(g)\, v_m`.
 
-    s are the scalars, g the gates, v_m the components of other features; the constants c and c' are the gains of the gate.
+    s are the scalars, g the gates, v_m the components of other features; the constants c and c' are the gains of the gate, and
+    σ is its activation. Odd scalars become c'' tanh(s).
 
     Attributes:
         input_layout: Layout of the input x; scalars and gates are one block.
@@ -34,9 +35,11 @@ class FusedGate:
         """Return the gated features, and their VJP."""
         y = self.output_layout.empty(len(x) // self.input_layout.width, x.dtype)
         scalars, *gates = self.input_layout.block(x, EVEN).split(self._channel_counts, dim=2)
-        gate_values = [torch.sigmoid(gate) for gate in gates]
+        gate_values = [self._gate.gate_activation(gate) for gate in gates]
         if EVEN in self.output_layout.channels:
             self.output_layout.block(y, EVEN)[:] = torch.nn.functional.silu(scalars) * self._gate.scalar_gain
+        if ODD in self.output_layout.channels:
+            self.output_layout.block(y, ODD)[:] = torch.tanh(self.input_layout.block(x, ODD)) * TANH_GAIN
         for (irrep, _), gate_value in zip(self._gate.gated, gate_values, strict=True):
             torch.mul(
                 self.input_layout.block(x, irrep),
@@ -50,13 +53,22 @@ class FusedGate:
             if EVEN in self.output_layout.channels:
                 grad_silu = self.output_layout.block(grad, EVEN) * self._gate.scalar_gain
                 grad_scalars[:] = torch.ops.aten.silu_backward(grad_silu, scalars)
-            for (irrep, _), gate_value, grad_gate in zip(self._gate.gated, gate_values, grad_gates, strict=True):
+            if ODD in self.output_layout.channels:
+                grad_odd = self.output_layout.block(grad, ODD) * TANH_GAIN
+                tanh = torch.tanh(self.input_layout.block(x, ODD))
+                self.input_layout.block(grad_x, ODD)[:] = grad_odd * (1.0 - tanh.square())
+            for (irrep, _), gate, gate_value, grad_gate in zip(
+                self._gate.gated, gates, gate_values, grad_gates, strict=True
+            ):
                 grad_block = self.output_layout.block(grad, irrep)
                 torch.mul(grad_block, gate_value * self._gate.gate_gain, out=self.input_layout.block(grad_x, irrep))
                 grad_value = (grad_block * self.input_layout.block(x, irrep)).sum(
                     1, keepdim=True
                 ) * self._gate.gate_gain
-                grad_gate[:] = grad_value * gate_value * (1.0 - gate_value)
+                if self._gate.gate_activation is torch.nn.functional.silu:
+                    grad_gate[:] = torch.ops.aten.silu_backward(grad_value, gate)
+                else:
+                    grad_gate[:] = grad_value * gate_value * (1.0 - gate_value)
             return grad_x
 
         return y, vjp

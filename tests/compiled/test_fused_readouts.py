@@ -5,13 +5,14 @@ import torch
 from e3nn import o3
 from helpers.compilers import needs_compiler
 
+from atomgraph.compiled.activation_vjps import ACTIVATION_VJPS
 from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.folded_weights import Weights
+from atomgraph.compiled.fused_readouts import FusedReadouts
 from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
 from atomgraph.compiled.linear_forms import EVEN, LinearForm
-from atomgraph.compiled.mace.folded_weights import Weights
-from atomgraph.compiled.mace.fused_readouts import ACTIVATION_VJPS, FusedReadouts
 from atomgraph.kernels import compile_library
 from atomgraph.models import Baseline
 from atomgraph.nn.activation import ACTIVATIONS

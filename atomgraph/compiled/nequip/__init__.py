@@ -1,0 +1,1 @@
+"""The fused forms of NequIP and of its options for SevenNet."""
