@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +11,16 @@ import torch
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.hints import FILE_DTYPE, FileHints
 from atomgraph.formats.mace.architecture import model_arguments, read_elements, weight_dtype
-from atomgraph.formats.mace.archive import Archive
 from atomgraph.formats.mace.lora import merge_adapters
-from atomgraph.formats.mace.module_tree import Tree, build_tree
 from atomgraph.formats.mace.state_dict import load_weights
 from atomgraph.formats.mace.unsupported import check_classes, check_root
+from atomgraph.formats.pickled.archive import Archive
+from atomgraph.formats.pickled.module_tree import Tree, build_tree
 from atomgraph.formats.work_limit import limit_work
 from atomgraph.models.mace import MACE
 from atomgraph.old_names import old_names_of
 
 UNITS = {"energy": "eV", "length": "Å"}
-_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-
-
-def recognises(path: Path, start: bytes) -> bool:
-    """Return whether the file was probably written by ``torch.save``, also of a version before 1.6."""
-    if start.startswith(_PICKLE_STARTS):
-        return b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." in start  # magic number of torch < 1.6
-    if not start.startswith(b"PK\x03\x04"):
-        return False
-    if b"data.pkl" in start[:256] or path.suffix == ".model":
-        return True
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/data.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
 
 
 def read(path: Path, hints: FileHints) -> tuple[MACE, dict[str, Any]]:
@@ -111,6 +94,6 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-__all__ = ["build_model", "read", "read_elements", "read_tree", "recognises", "weight_dtype"]
+__all__ = ["build_model", "read", "read_elements", "read_tree", "weight_dtype"]
 
 __getattr__ = old_names_of(__name__)

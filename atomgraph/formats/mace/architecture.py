@@ -9,9 +9,9 @@ from ase.data import chemical_symbols
 from e3nn import o3
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.decode import irreps_text
-from atomgraph.formats.mace.module_tree import Tree
 from atomgraph.formats.mace.radial import radial_arguments, repulsion
+from atomgraph.formats.pickled.decode import irreps_text
+from atomgraph.formats.pickled.module_tree import Tree
 from atomgraph.models.baseline import Baseline
 from atomgraph.old_names import old_names_of
 

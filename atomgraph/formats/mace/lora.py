@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.module_tree import Tree
+from atomgraph.formats.pickled.module_tree import Tree
 from atomgraph.old_names import old_names_of
 
 

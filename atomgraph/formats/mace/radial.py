@@ -8,7 +8,7 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.module_tree import Tree
+from atomgraph.formats.pickled.module_tree import Tree
 from atomgraph.nn import ZBL, Agnesi, Soft
 
 _BASES = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis": "chebyshev"}

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.architecture import contractions, read_heads, weight_dtype
-from atomgraph.formats.mace.decode import irreps_text
-from atomgraph.formats.mace.module_tree import Tree
 from atomgraph.formats.mace.weight_map import (
     TensorSlice,
     convert_from_mace,
@@ -20,6 +18,8 @@ from atomgraph.formats.mace.weight_map import (
     linear_slices,
     whole_tensor,
 )
+from atomgraph.formats.pickled.decode import irreps_text
+from atomgraph.formats.pickled.module_tree import Tree
 from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction

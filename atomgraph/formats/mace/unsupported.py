@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.archive import Archive
-from atomgraph.formats.mace.decode import dict_items
-from atomgraph.formats.mace.module_tree import Tree, is_module
-from atomgraph.formats.mace.safe_pickle import PickledObject
+from atomgraph.formats.pickled.archive import Archive
+from atomgraph.formats.pickled.decode import dict_items
+from atomgraph.formats.pickled.module_tree import Tree, is_module
+from atomgraph.formats.pickled.safe_pickle import PickledObject
 
 READABLE_CLASSES = ("ScaleShiftMACE", "MACE")
 OTHER_CLASSES = {

@@ -1,1 +1,76 @@
-"""Files of nequip and SevenNet."""
+"""Checkpoints of nequip and nequip-allegro; no code of the file is executed, and neither program is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import FormatError, WiringError
+from atomgraph.formats.hints import FileHints
+from atomgraph.formats.nequip.allegro_model import build_allegro
+from atomgraph.formats.nequip.checkpoint import checkpoint_config, checkpoint_weights
+from atomgraph.formats.nequip.nequip_model import build_nequip
+from atomgraph.formats.pickled.archive import Archive
+from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
+from atomgraph.formats.work_limit import limit_work
+from atomgraph.models.energy import EnergyModel
+
+UNITS = {"energy": "eV", "length": "Å"}
+_BUILDERS = {
+    **dict.fromkeys(("NequIPGNNModel", "FullNequIPGNNModel", "PresetNequIPGNNModel"), build_nequip),
+    **dict.fromkeys(("AllegroModel", "FullAllegroModel"), build_allegro),
+}
+
+
+def recognises_root(root: Any) -> bool:
+    """Return whether the root of an archive is a Lightning checkpoint of nequip."""
+    entries = dict(_text_items(root))
+    return "state_dict" in entries and any(
+        key.startswith("model.") and (".model.func." in key or key.endswith("model._empty"))
+        for key, _ in _text_items(entries["state_dict"])
+    )
+
+
+def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
+    """Return the model of a checkpoint, and metadata on its origin.
+
+    Raises:
+        FormatError: If the checkpoint is damaged, or its model is not supported.
+    """
+    checkpoint = ValueDecoder(archive.tensor)(archive.root)
+    config = checkpoint_config(checkpoint)
+    model = build_model(config, checkpoint_weights(checkpoint, config), path.stat().st_size)
+    hints.resolve_elements(path, model.elements)
+    hints.resolve_units(path, UNITS)
+    return model, {"origin": {"format": "nequip", "file": path.name, "class": type(model).__name__}}
+
+
+def build_model(config: Mapping[str, Any], tensors: Mapping[str, Tensor], n_bytes: int) -> EnergyModel:
+    """Return the model of a builder of nequip or nequip-allegro.
+
+    Args:
+        config: Arguments of the builder, with its name under ``_target_``.
+        tensors: State dict of the model.
+        n_bytes: Size of the file.
+
+    Raises:
+        FormatError: If the builder or an argument is not supported, or a tensor does not fit.
+    """
+    target = str(config.get("_target_")).rpartition(".")[2]
+    if target not in _BUILDERS:
+        raise FormatError(f"the model was built by {target[:60]!r}, but atomgraph reads {', '.join(_BUILDERS)}")
+    arguments = {name: value for name, value in config.items() if name != "_target_"}
+    try:
+        with torch.random.fork_rng(devices=[]), limit_work(n_bytes, len(tensors)):
+            return _BUILDERS[target](arguments, tensors).eval()
+    except WiringError as error:
+        raise FormatError(f"the file describes a model that cannot be built: {error}") from None
+
+
+def _text_items(value: Any) -> list[tuple[str, Any]]:
+    """Return the items of a dict of the file whose keys are text."""
+    return [(key, item) for key, item in dict_items(value) if isinstance(key, str)]

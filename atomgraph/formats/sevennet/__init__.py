@@ -1,1 +1,77 @@
-"""Checkpoints of SevenNet."""
+"""Checkpoints of SevenNet; no code of the file is executed, and SevenNet is not needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import FormatError, WiringError
+from atomgraph.formats.hints import FileHints
+from atomgraph.formats.pickled.archive import Archive
+from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
+from atomgraph.formats.sevennet.architecture import model_arguments
+from atomgraph.formats.sevennet.weights import translate_weights
+from atomgraph.formats.work_limit import limit_work
+from atomgraph.models.nequip import NequIP
+
+UNITS = {"energy": "eV", "length": "Å"}
+_OLD_NAMES = {  # module in files before version 0.10: module of today
+    "EdgeEmbedding": "edge_embedding",
+    "onehot to feature x": "onehot_to_feature_x",
+    "reducing nn input to hidden": "reduce_input_to_hidden",
+    "reducing nn hidden to energy": "reduce_hidden_to_energy",
+    "rescale atomic energy": "rescale_atomic_energy",
+}
+
+
+def recognises_root(root: Any) -> bool:
+    """Return whether the root of an archive is a checkpoint of SevenNet."""
+    return {"model_state_dict", "config"} <= {key for key, _ in dict_items(root) if isinstance(key, str)}
+
+
+def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[NequIP, dict[str, Any]]:
+    """Return the model of a checkpoint, and metadata on its origin.
+
+    Raises:
+        FormatError: If the checkpoint is damaged, or has an option that is not supported.
+    """
+    decode = ValueDecoder(archive.tensor)
+    entries = {key: value for key, value in dict_items(archive.root) if isinstance(key, str)}
+    config, state = decode(entries["config"]), decode(entries["model_state_dict"])
+    if not isinstance(config, Mapping) or not isinstance(state, Mapping):
+        raise FormatError("the checkpoint should have a configuration and weights, but one of them is not a dictionary")
+    tensors = {_current_name(name): value for name, value in state.items() if isinstance(value, Tensor)}
+    if any(".f.tp.f_fx.module" in name for name in tensors):
+        raise FormatError("the weights are those of cuEquivariance; write the checkpoint without this library")
+    model = _build(config, tensors, path.stat().st_size)
+    hints.resolve_elements(path, model.elements)
+    hints.resolve_units(path, UNITS)
+    origin = {"format": "SevenNet", "file": path.name, "version": str(config.get("version"))}
+    return model, {"origin": origin}
+
+
+def _build(config: Mapping[str, Any], tensors: Mapping[str, Tensor], n_bytes: int) -> NequIP:
+    try:
+        with torch.random.fork_rng(devices=[]), limit_work(n_bytes, len(tensors)):
+            model = NequIP(**model_arguments(config, tensors))
+            model.load_state_dict(translate_weights(model, config, tensors))
+    except WiringError as error:
+        raise FormatError(f"the file describes a model that cannot be built: {error}") from None
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FormatError(f"the weights do not fit the configuration ({type(error).__name__}: {reason})") from None
+    return model.eval()
+
+
+def _current_name(name: str) -> str:
+    """Return the name of a tensor in files of today."""
+    module, _, rest = name.partition(".")
+    module = _OLD_NAMES.get(
+        module, re.sub(r"^(\d+) (.*)$", lambda found: f"{found[1]}_{found[2]}", module).replace(" ", "_")
+    )
+    return f"{module}.{rest.replace('denumerator', 'denominator')}"

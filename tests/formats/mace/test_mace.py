@@ -18,8 +18,8 @@ from helpers.mace_mutations import archive, mutated, records
 
 import atomgraph
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.decode import ValueDecoder
-from atomgraph.formats.mace.safe_pickle import PickledObject
+from atomgraph.formats.pickled.decode import ValueDecoder
+from atomgraph.formats.pickled.safe_pickle import PickledObject
 from atomgraph.models import MACE
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import make_graph

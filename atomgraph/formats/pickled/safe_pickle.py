@@ -177,8 +177,8 @@ class _Reader(pickle._Unpickler):
             is_storage_class = (
                 isinstance(kind, type) and issubclass(kind, PickledObject) and kind.module in ("torch", "torch.storage")
             )
-            if is_storage_class and isinstance(key, str) and type(size) is int and size >= 0:
-                return StorageReference(kind.name, key, size)
+            if is_storage_class and type(key) in (str, int) and type(size) is int and size >= 0:
+                return StorageReference(kind.name, str(key), size)
         raise FormatError("the record data.pkl refers to an object that is not the storage of a tensor")
 
 

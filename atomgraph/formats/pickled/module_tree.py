@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.archive import Archive
-from atomgraph.formats.mace.decode import ValueDecoder, dict_items
-from atomgraph.formats.mace.safe_pickle import PickledObject
+from atomgraph.formats.pickled.archive import Archive
+from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
+from atomgraph.formats.pickled.safe_pickle import PickledObject
 from atomgraph.old_names import old_names_of
 
 _MAX_DEPTH, _MAX_MODULES = 40, 100_000  # limits of nesting and of the number of modules in a file

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.safe_pickle import PickledObject, StorageReference
+from atomgraph.formats.pickled.safe_pickle import PickledObject, StorageReference
 from atomgraph.old_names import old_names_of
 
 _MAX_DEPTH, _MAX_VALUES = 60, 500_000  # limits of nesting and of the number of values in a file

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.safe_pickle import PickledObject, StorageReference, read_pickle
+from atomgraph.formats.pickled.safe_pickle import PickledObject, StorageReference, read_pickle
 
 _DTYPES = {
     "FloatStorage": torch.float32,
