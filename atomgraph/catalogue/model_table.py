@@ -44,6 +44,8 @@ class PublicModel(BaseModel):
         elements: Chemical symbols; None if unknown.
         theory: Level of theory of the training data.
         cite: Publication to cite.
+        package: Requirement of the Python package that contains the file, such as ``sevenn==0.10.0``; None if there is none.
+        member: Path of the file in that package.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +59,8 @@ class PublicModel(BaseModel):
     elements: Annotated[tuple[str, ...] | None, BeforeValidator(_expand_elements)] = None
     theory: str = ""
     cite: str = ""
+    package: str | None = None
+    member: str | None = None
 
     @property
     def verified_by(self) -> str:
