@@ -1,4 +1,4 @@
-"""Checkpoints of nequip and nequip-allegro; no code of the file is executed, and neither program is needed."""
+"""Checkpoints and packages of nequip and nequip-allegro; no code of the file is executed, and neither program is needed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from atomgraph.formats.hints import FileHints
 from atomgraph.formats.nequip.allegro_model import build_allegro
 from atomgraph.formats.nequip.checkpoint import checkpoint_config, checkpoint_weights
 from atomgraph.formats.nequip.nequip_model import build_nequip
+from atomgraph.formats.nequip.package import is_package, read_package
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
 from atomgraph.formats.work_limit import limit_work
@@ -47,6 +48,29 @@ def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[Energy
     hints.resolve_elements(path, model.elements)
     hints.resolve_units(path, UNITS)
     return model, {"origin": {"format": "nequip", "file": path.name, "class": type(model).__name__}}
+
+
+def recognises(path: Path, start: bytes) -> bool:
+    """Return whether the file is a package of nequip."""
+    return start.startswith(b"PK\x03\x04") and is_package(path)
+
+
+def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
+    """Return the model of a package, and metadata on its origin.
+
+    Raises:
+        FormatError: If the package is damaged, or its model is not supported.
+    """
+    try:
+        config, tensors = read_package(path)
+        model = build_model(config, tensors, path.stat().st_size)
+    except RecursionError:
+        raise FormatError(f"{path}: the modules are nested deeper than in any model") from None
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+    hints.resolve_elements(path, model.elements)
+    hints.resolve_units(path, UNITS)
+    return model, {"origin": {"format": "nequip package", "file": path.name, "class": type(model).__name__}}
 
 
 def build_model(config: Mapping[str, Any], tensors: Mapping[str, Tensor], n_bytes: int) -> EnergyModel:

@@ -78,7 +78,11 @@ class Settings:
 
     def perceptron(self, prefix: str) -> list[Tensor]:
         """Return the matrices of a perceptron in the order of its layers."""
-        names = [name for name in self.tensors if name.startswith((f"{prefix}.mlp.", f"{prefix}.weights."))]
+        names = [
+            name
+            for name in self.tensors
+            if name.startswith(f"{prefix}.weights.") or (name.startswith(f"{prefix}.mlp.") and name.endswith(".weight"))
+        ]
         if not names or any("parametrizations" in name for name in self.tensors if name.startswith(prefix)):
             raise FormatError(f"the file has no plain matrices of the perceptron {prefix}")
         return [

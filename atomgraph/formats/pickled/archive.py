@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +42,9 @@ class Archive:
         FormatError: If the archive is damaged, or was written by torch before 1.6.
     """
 
+    PICKLE: ClassVar[str] = "data.pkl"  # name of the pickle, below the folder of the archive
+    STORAGE: ClassVar[str] = "data/{}"  # name of the record of a storage, with its key
+
     def __init__(self, path: Path):
         if not _is_zip(path):
             raise FormatError(
@@ -53,26 +56,36 @@ class Archive:
             names = self._zip.namelist()
         except _DAMAGED as error:
             raise FormatError(f"the file is cut short or damaged ({error}); copy or download it again") from None
-        pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
+        pickles = [
+            name for name in names if name.count("/") == self.PICKLE.count("/") + 1 and name.endswith(f"/{self.PICKLE}")
+        ]
         if len(pickles) != 1:
             raise FormatError(
                 f"the file is a zip archive, but not one that torch.save wrote: it contains {_first_names(names)}"
             )
-        self._prefix = pickles[0].removesuffix("data.pkl")
+        self._prefix = pickles[0].removesuffix(self.PICKLE)
         self.is_script = f"{self._prefix}constants.pkl" in names or any(
             name.startswith(f"{self._prefix}code/") for name in names
         )
         byte_order = f"{self._prefix}byteorder"
-        self._is_big_endian = byte_order in names and self._record(byte_order, 64) != b"little"
+        self._is_big_endian = byte_order in names and self.record(byte_order, 64) != b"little"
         self._storages: dict[str, Tensor] = {}
         self._root: Any = None
         self._has_root = False
 
     @property
+    def folder(self) -> str:
+        """Name of the folder of all records, with a slash at its end."""
+        return self._prefix
+
+    @property
     def root(self) -> Any:
         """The saved object, as data (``PickledObject``)."""
         if not self._has_root:
-            self._root, self._has_root = read_pickle(self._record(f"{self._prefix}data.pkl", _MAX_PICKLE_SIZE)), True
+            self._root, self._has_root = (
+                read_pickle(self.record(f"{self._prefix}{self.PICKLE}", _MAX_PICKLE_SIZE)),
+                True,
+            )
         return self._root
 
     def tensor(self, node: PickledObject) -> Tensor:
@@ -96,7 +109,7 @@ class Archive:
         if reference.key not in self._storages:
             dtype = self._dtype(reference)
             n_bytes = reference.size * dtype.itemsize
-            content = bytearray(self._record(f"{self._prefix}data/{reference.key}", None, n_bytes))
+            content = bytearray(self.record(f"{self._prefix}{self.STORAGE.format(reference.key)}", None, n_bytes))
             numbers = torch.frombuffer(content, dtype=dtype, count=reference.size)
             if self._is_big_endian and dtype.itemsize > 1:
                 raw = torch.frombuffer(content, dtype=torch.uint8, count=n_bytes)
@@ -113,7 +126,7 @@ class Archive:
             raise FormatError(f"the file contains numbers of the type {reference.kind}, which are not supported")
         return _DTYPES[reference.kind]
 
-    def _record(self, name: str, max_size: int | None, min_size: int = 0) -> bytes:
+    def record(self, name: str, max_size: int | None, min_size: int = 0) -> bytes:
         """Return the bytes of a record; FormatError if it is missing, compressed, damaged or of a wrong size."""
         try:
             info = self._zip.getinfo(name)

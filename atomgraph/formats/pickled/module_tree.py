@@ -117,6 +117,15 @@ def build_tree(archive: Archive) -> Tree:
     return _TreeBuilder(ValueDecoder(archive.tensor)).build(archive.root, 0)
 
 
+def module_tensors(tree: Tree) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a module and its submodules, by dotted names."""
+    tensors: dict[str, Tensor] = {}
+    for path, module in tree.walk():
+        prefix = f"{path}." if path else ""
+        tensors |= {f"{prefix}{name}": tensor for name, tensor in (module.parameters | module.buffers).items()}
+    return tensors
+
+
 class _TreeBuilder:
     """Builds module trees, with a limit on depth and number of modules."""
 
