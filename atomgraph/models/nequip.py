@@ -36,7 +36,7 @@ class NequIP(EnergyModel):
         n_layers: Number T of layers.
         l_max: Largest degree of features and spherical harmonics.
         parity: ``natural``: features of parity :math:`(-1)^l`; ``both``: features of both parities; ``even``: all parities are
-            called even, and the model cannot distinguish reflections (SevenNet-0).
+            called even, so mirror images can have different energies (SevenNet-0).
         hidden_irreps: Irreps of the features of all layers but the last, or one entry per layer, the last one included. They
             replace ``channels`` and ``l_max``. Irreps that a layer cannot reach are dropped.
         embedding_channels: Length of the vectors a; None: the number of scalar features.

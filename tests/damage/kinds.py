@@ -82,6 +82,24 @@ def _mace(path: Path) -> tuple[Path, list[Path]]:
     return file, [file]
 
 
+def _foreign_checkpoint(kind: str) -> Callable[[Path], tuple[Path, list[Path]]]:
+    """A checkpoint of SevenNet, nequip or nequip-allegro."""
+
+    def make(path: Path) -> tuple[Path, list[Path]]:
+        from helpers import nequip_files
+
+        contents = {
+            "sevennet": nequip_files.sevennet_content,
+            "nequip": lambda: nequip_files.nequip_content(nequip_files.NEQUIP, averaged=True),
+            "allegro": lambda: nequip_files.nequip_content(nequip_files.ALLEGRO),
+        }
+        file = path / "a.ckpt"
+        file.write_bytes(nequip_files.saved(contents[kind]()))
+        return file, [file]
+
+    return make
+
+
 def _mace_mutated(content: bytes, random: Random) -> bytes:
     from helpers.mace_mutations import mutated
 
@@ -315,6 +333,9 @@ KINDS: dict[str, Kind] = {
     "native": Kind(_native, _potential, (*BYTES, header_changed, header_changed, tensors_changed)),
     "native_version_1": Kind(_native_without_checksum, _potential, (*BYTES, header_changed, header_changed)),
     "mace": Kind(_mace, _potential, (_mace_mutated,)),
+    "sevennet": Kind(_foreign_checkpoint("sevennet"), _potential, (_mace_mutated,)),
+    "nequip": Kind(_foreign_checkpoint("nequip"), _potential, (_mace_mutated,)),
+    "allegro": Kind(_foreign_checkpoint("allegro"), _potential, (_mace_mutated,)),
     "ace": Kind(_ace, _potential, TEXT),
     "gap": Kind(_gap, _potential, TEXT),
     "snap": Kind(_snap, _potential, TEXT),
