@@ -49,9 +49,9 @@ class TestNequIPLayerOfSevenNet(LayerLaws):
         )
 
     @BY_STRUCTURE
-    def test_rotation_of_atoms_rotates_the_features(self, part, name):
+    def test_rotation_of_atoms_rotates_the_features(self, subject, name):
         """With even harmonics, the layer is equivariant to rotations only."""
-        super().test_rotation_of_atoms_rotates_the_features(part, name, improper=False)
+        super().test_rotation_of_atoms_rotates_the_features(subject, name, improper=False)
 
 
 def test_output_equals_formula_for_each_atom():
