@@ -26,7 +26,8 @@ CONTENTS = (  # (bytes near the beginning, description)
 )
 READABLE_FORMATS = (
     "atomgraph reads the .safetensors files that potential.save and `atomgraph train` write, their run folders, MACE's "
-    ".model files, GAP's .xml, LAMMPS's SNAP (.snapcoeff with .snapparam), and python-ace's .yaml"
+    ".model files, checkpoints and packages of nequip and SevenNet, GAP's .xml, LAMMPS's SNAP (.snapcoeff with .snapparam), "
+    "and python-ace's .yaml"
 )
 
 
@@ -45,6 +46,8 @@ def describe_file(path: Path, start: bytes) -> str:
         return f"is a folder without model.safetensors; {READABLE_FORMATS}"
     if not start:
         return "is empty; copy or download it again"
+    if path.suffix == ".pt2":
+        return f"is a compiled program of torch (AOTInductor); give the file from which it was compiled; {READABLE_FORMATS}"
     for signature, text in SIGNATURES:
         if start.startswith(signature):
             return f"{text}, which atomgraph does not read; {READABLE_FORMATS}"

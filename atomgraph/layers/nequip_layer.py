@@ -46,8 +46,8 @@ class NequIPLayer(MessageLayer):
         irreps_in: Irreps of the features h, each irrep once.
         irreps_out: Irreps that the gate should return, each irrep once. Irreps to which no path leads are dropped.
         l_max: Largest degree of the spherical harmonics Y.
-        parity: Parity of the harmonics: ``natural`` for :math:`(-1)^l`, or ``even``. With ``even``, the features are equivariant
-            to rotations but not to reflections, so mirror images can have different energies.
+        parity: Parity of the harmonics: ``natural`` for :math:`(-1)^l`, or ``even``. With ``even``, the features are
+            equivariant to rotations but not to reflections, so mirror images can have different energies.
         radial: Embedding of distances; Bessel functions if None.
         radial_hidden: Widths of the hidden layers of the radial network.
         activation_gain: Factor on the activation of the radial network; None: the value in ``nn.activation.E3NN_GAINS``.

@@ -90,18 +90,10 @@ class Allegro(EnergyModel):
             raise WiringError(
                 f"activations has the keys embedding, layers and readout, but got {', '.join(sorted(unknown))}"
             )
-        n_pairs = embedding_channels or channels
-        pairs: BesselPairEmbedding | SplinePairEmbedding
-        if splines is None:
-            functions = RadialEmbedding(elements, cutoff, **{"prefactor": cutoff / math.pi, "p": 6, **(radial or {})})
-            pairs = BesselPairEmbedding(n_pairs, functions)
-        elif radial is None:
-            pairs = SplinePairEmbedding(elements, cutoff, n_pairs, **splines)
-        else:
-            raise WiringError("give radial or splines, not both")
+        pairs = _pair_embedding(elements, cutoff, embedding_channels or channels, radial, splines)
         irreps = tensor_irreps(l_max, parity, n_layers)
         sizes: dict[str, Any] = {"channels": channels, "tensor_channels": tensor_channels, "l_max": l_max}
-        embedding = ElementEmbedding(elements, n_pairs)
+        embedding = ElementEmbedding(elements, pairs.channels)
         n_h = embedding.irreps_out
         layers: list[Layer] = [
             AllegroEmbedding(
@@ -139,3 +131,19 @@ class Allegro(EnergyModel):
             name: rebuild(arguments[name], edit) for name in ("radial", "splines") if arguments[name] is not None
         }
         return arguments | options
+
+
+def _pair_embedding(
+    elements: list[str],
+    cutoff: float,
+    channels: int,
+    radial: Mapping[str, Any] | None,
+    splines: Mapping[str, Any] | None,
+) -> BesselPairEmbedding | SplinePairEmbedding:
+    """Return the embedding of pairs with radial functions, or with splines."""
+    if splines is None:
+        functions = RadialEmbedding(elements, cutoff, **{"prefactor": cutoff / math.pi, "p": 6, **(radial or {})})
+        return BesselPairEmbedding(channels, functions)
+    if radial is not None:
+        raise WiringError("give radial or splines, not both")
+    return SplinePairEmbedding(elements, cutoff, channels, **splines)

@@ -11,7 +11,7 @@ from atomgraph.analysis.laws.context import NOT_TRIED, LawContext
 from atomgraph.analysis.laws.locality import isolated_atoms_have_e0
 from atomgraph.editing import pin_isolated
 from atomgraph.loading import load
-from atomgraph.nn.call_with_weights import call_with_weights
+from atomgraph.models.call_with_weights import call_with_weights
 from atomgraph.nn.part import build, to_spec
 from atomgraph.old_names import warn_old_name
 from atomgraph.potential import Potential

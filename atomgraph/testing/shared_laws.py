@@ -9,7 +9,7 @@ from e3nn import o3
 
 from atomgraph.analysis.laws.locality import jump
 from atomgraph.analysis.laws.structures import rotate, rotation_matrix, single_atom
-from atomgraph.nn.call_with_weights import call_with_weights
+from atomgraph.models.call_with_weights import call_with_weights
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, to_spec

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.models.call_with_weights import call_with_weights
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.parameter_groups import parameter_groups
-from atomgraph.nn.call_with_weights import call_with_weights
 from atomgraph.nn.linear_map import linear_maps
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments

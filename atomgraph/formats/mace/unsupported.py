@@ -28,7 +28,8 @@ def check_root(archive: Archive) -> None:
     if archive.is_script:
         raise FormatError(
             "the file is compiled TorchScript (such as *_compiled.model or an export for LAMMPS), which contains a "
-            "program and not the model; give the original .model file from which it was made"
+            "program and not the model; give the file from which it was made: the .model of MACE, the checkpoint or package "
+            "of nequip, or the checkpoint of SevenNet"
         )
     root = archive.root
     keys = {_name(key) for key, _ in dict_items(root)} | {

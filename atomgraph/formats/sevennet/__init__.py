@@ -72,6 +72,6 @@ def _current_name(name: str) -> str:
     """Return the name of a tensor in files of today."""
     module, _, rest = name.partition(".")
     module = _OLD_NAMES.get(
-        module, re.sub(r"^(\d+) (.*)$", lambda found: f"{found[1]}_{found[2]}", module).replace(" ", "_")
+        module, re.sub(r"^(\d+) (.*)$", lambda match: f"{match[1]}_{match[2]}", module).replace(" ", "_")
     )
     return f"{module}.{rest.replace('denumerator', 'denominator')}"

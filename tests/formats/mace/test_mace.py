@@ -148,7 +148,7 @@ class TestRefusals:
     def test_torchscript(self, tmp_path):
         file = io.BytesIO()
         torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), file)
-        refused(tmp_path, file.getvalue(), "TorchScript", "original .model file")
+        refused(tmp_path, file.getvalue(), "TorchScript", "the .model of MACE")
 
     def test_the_container_of_old_torch(self, tmp_path):
         content = stored({"a": torch.ones(1)}, _use_new_zipfile_serialization=False)

@@ -2,7 +2,7 @@
 
 import torch
 
-from atomgraph.nn.call_with_weights import call_with_weights
+from atomgraph.models.call_with_weights import call_with_weights
 
 
 class Twice(torch.nn.Module):
