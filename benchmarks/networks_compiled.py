@@ -32,10 +32,10 @@ def water() -> ase.Atoms:
     """64 molecules of water in random orientations on a grid, 192 atoms."""
     random, box = np.random.default_rng(0), ase.Atoms(cell=[12.42] * 3, pbc=True)
     for place in np.ndindex(4, 4, 4):
-        one = molecule("H2O")
-        one.rotate(random.uniform(0, 360), random.normal(size=3))
-        one.positions += 3.105 * np.array(place) + 1.5
-        box += one
+        atoms = molecule("H2O")
+        atoms.rotate(random.uniform(0, 360), random.normal(size=3))
+        atoms.positions += 3.105 * np.array(place) + 1.5
+        box += atoms
     return box
 
 

@@ -85,11 +85,7 @@ class Allegro(EnergyModel):
             raise WiringError(
                 f"Allegro needs at least one layer and the parity natural or both, but has {n_layers} and {parity!r}"
             )
-        activation = {"embedding": "silu", "layers": "silu", "readout": "silu", **(activations or {})}
-        if unknown := activation.keys() - {"embedding", "layers", "readout"}:
-            raise WiringError(
-                f"activations has the keys embedding, layers and readout, but got {', '.join(sorted(unknown))}"
-            )
+        activation = _checked_activations(activations or {})
         pairs = _pair_embedding(elements, cutoff, embedding_channels or channels, radial, splines)
         irreps = tensor_irreps(l_max, parity, n_layers)
         sizes: dict[str, Any] = {"channels": channels, "tensor_channels": tensor_channels, "l_max": l_max}
@@ -131,6 +127,14 @@ class Allegro(EnergyModel):
             name: rebuild(arguments[name], edit) for name in ("radial", "splines") if arguments[name] is not None
         }
         return arguments | options
+
+
+def _checked_activations(activations: Mapping[str, str]) -> dict[str, str]:
+    """Return the activation of each perceptron; missing ones are silu."""
+    names = ("embedding", "layers", "readout")
+    if unknown := activations.keys() - set(names):
+        raise WiringError(f"activations has the keys {', '.join(names)}, but got {', '.join(sorted(unknown))}")
+    return dict.fromkeys(names, "silu") | dict(activations)
 
 
 def _pair_embedding(

@@ -13,7 +13,7 @@ from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.ops.coupling import wigner_3j
 from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
-from atomgraph.testing.graphs import ELEMENTS, make_graph, molecule
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph, molecule
 
 NATURAL = o3.Irreps.spherical_harmonics(3)
 CASES = {
@@ -83,9 +83,29 @@ def test_paths_are_sorted_by_the_irrep_of_the_message():
     ]  # fmt: skip
 
 
-def test_unequal_numbers_of_channels_raise():
-    with pytest.raises(WiringError, match="equally many channels"):
-        Convolution("2x0e+3x1o", NATURAL, "0e")
+def test_unequal_numbers_of_channels_give_the_sum_of_separate_convolutions():
+    """NequIP has other numbers of channels for other irreps; kernels and MACE need a common number."""
+    graph = make_graph(crystal(), 3.0)
+    edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+    padded_edges = PaddedEdges.of(edges)
+    generator = torch.Generator().manual_seed(0)
+    h = torch.randn(graph.n_atoms, 2 + 9, dtype=torch.float64, generator=generator)
+    harmonics = padded_edges.pad(spherical_harmonics(1, edges.vector))
+    convolution = Convolution("2x0e+3x1o", "0e+1o", "0e+1o")
+    assert convolution.path_channels == [2, 3, 2, 3] and convolution.n_weights == 10
+    weights = padded_edges.pad(torch.randn(edges.n_edges, 10, dtype=torch.float64, generator=generator))
+    result = convolution(to_blocks(h, o3.Irreps("2x0e+3x1o")), weights, harmonics, padded_edges)
+    scalars = Convolution("2x0e", "0e+1o", "0e+1o")
+    vectors = Convolution("3x1o", "0e+1o", "0e+1o")
+    columns = {"scalars": [0, 1, 5, 6], "vectors": [2, 3, 4, 7, 8, 9]}
+    first = scalars(to_blocks(h[:, :2], o3.Irreps("2x0e")), weights[:, :, columns["scalars"]], harmonics, padded_edges)
+    second = vectors(to_blocks(h[:, 2:], o3.Irreps("3x1o")), weights[:, :, columns["vectors"]], harmonics, padded_edges)
+    for irrep in result:
+        torch.testing.assert_close(result[irrep], torch.cat([first[irrep], second[irrep]], dim=2))
+    with pytest.raises(WiringError, match="no common number of channels"):
+        _ = convolution.channels
+    with pytest.raises(WiringError, match="each irrep once"):
+        Convolution("2x0e+3x0e", NATURAL, "0e")
 
 
 def test_an_unreachable_message_irrep_raises():
