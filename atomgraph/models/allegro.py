@@ -89,6 +89,8 @@ class Allegro(EnergyModel):
         pairs = _pair_embedding(elements, cutoff, embedding_channels or channels, radial, splines)
         irreps = tensor_irreps(l_max, parity, n_layers)
         sizes: dict[str, Any] = {"channels": channels, "tensor_channels": tensor_channels, "l_max": l_max}
+        layer_options = {"hidden": hidden, "activation": activation["layers"], "by_channel": by_channel, **sizes}
+        layer_options["neighbours_by_element"] = neighbours_by_element
         embedding = ElementEmbedding(elements, pairs.channels)
         n_h = embedding.irreps_out
         layers: list[Layer] = [
@@ -104,13 +106,7 @@ class Allegro(EnergyModel):
             )
         ]
         for t in range(n_layers):
-            options: dict[str, Any] = {
-                "hidden": hidden,
-                "activation": activation["layers"],
-                "by_channel": by_channel,
-                **sizes,
-            }
-            options |= {"is_last": t == n_layers - 1, "neighbours_by_element": neighbours_by_element}
+            options = {**layer_options, "is_last": t == n_layers - 1}
             n_scalars = channels * (t + 1)
             layers.append(AllegroLayer(elements, cutoff, n_h, irreps[t], irreps[t + 1], n_scalars, **options))
         n_latents = channels * (n_layers + 1)
