@@ -3,6 +3,9 @@
 from atomgraph.featurizers.ace.ace import ACE
 from atomgraph.featurizers.bispectrum import Bispectrum
 from atomgraph.featurizers.concatenation import Concatenation
+from atomgraph.featurizers.deep_potential.angular import DeepPotAngular
+from atomgraph.featurizers.deep_potential.radial import DeepPotRadial
+from atomgraph.featurizers.deep_potential.three_body import DeepPotThreeBody
 from atomgraph.featurizers.element import ElementEmbedding
 from atomgraph.featurizers.gap.pair_kernel import PairKernel
 from atomgraph.featurizers.gap.triple_kernel import TripleKernel
@@ -18,6 +21,9 @@ __all__ = [
     "SOAP",
     "Bispectrum",
     "Concatenation",
+    "DeepPotAngular",
+    "DeepPotRadial",
+    "DeepPotThreeBody",
     "ElementEmbedding",
     "Featurizer",
     "NodeEmbedding",

@@ -108,6 +108,11 @@ class Branch(Part):
         Args:
             batches: Function that returns an iterator of the training data; called once per part with constants.
         """
+        for part in self.featurizer.modules():
+            if isinstance(part, Featurizer) and (calibrated := as_calibrated(part)) is not None:
+                for graph, edges in batches():
+                    calibrated.update_statistics(None, graph, edges)
+                calibrated.finalize()
         for depth, part in enumerate([*self.layers, *self.readouts]):
             if (calibrated := as_calibrated(part)) is None:
                 continue

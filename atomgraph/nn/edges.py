@@ -90,7 +90,10 @@ class Edges:
         inside = self.length < cutoff
         if bool(inside.all()):
             return self
-        rows = torch.nonzero(inside)[:, 0]
+        return self.select(torch.nonzero(inside)[:, 0])
+
+    def select(self, rows: Tensor) -> Edges:
+        """Return some edges, by their rows, (n,)."""
         return Edges(
             vector=self.vector.index_select(0, rows),
             length=self.length.index_select(0, rows),

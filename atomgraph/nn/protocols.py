@@ -120,8 +120,8 @@ class Readout(Part):
 class Calibrated(Protocol):
     """Protocol of parts with constants from the training data, set once before training (means, numbers of neighbours)."""
 
-    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
-        """Include the features of one batch; called for each batch of the training data."""
+    def update_statistics(self, h: Tensor | None, graph: AtomicGraph, edges: Edges) -> None:
+        """Include the features h of one batch, None for a featurizer; called for each batch of the training data."""
 
     def finalize(self) -> None:
         """Set the constants; called after the last batch."""
@@ -133,7 +133,7 @@ class _OldCalibrated:
     def __init__(self, part: Any):
         self.part = part
 
-    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+    def update_statistics(self, h: Tensor | None, graph: AtomicGraph, edges: Edges) -> None:
         """Include the features of one batch."""
         self.part.observe(h, graph, edges)
 

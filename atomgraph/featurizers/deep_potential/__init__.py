@@ -1,0 +1,1 @@
+"""Descriptors of Deep Potential (DeepPot-SE): environment matrices of neighbours, embedded by neural networks."""
