@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.errors import FormatError
-from atomgraph.formats import ace_yaml, gap, native, nequip, snap, torch_save
+from atomgraph.formats import ace_yaml, deepmd, gap, native, nequip, snap, torch_save
 from atomgraph.formats.finite_check import check_finite
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.unrecognised import describe_file
 from atomgraph.models.energy import EnergyModel
 from atomgraph.old_names import old_names_of
 
-READERS: tuple[Any, ...] = (native, torch_save, nequip, gap, snap, ace_yaml)
+READERS: tuple[Any, ...] = (native, deepmd, torch_save, nequip, gap, snap, ace_yaml)
 RUN_FOLDER_FILE = "model.safetensors"
 
 

@@ -35,7 +35,7 @@ class TestDeepPotSERadial(ModelLaws):
 
 class TestDeepPotSEThreeBody(ModelLaws):
     def model(self):
-        return DeepPotSE(ELEMENTS, 3.0, **SMALL | {"descriptor": "se_e3", "environment": {"protection": 0.1}})
+        return DeepPotSE(ELEMENTS, 3.0, **SMALL | {"descriptor": "se_e3", "environment": {"protection": 1.0}})
 
 
 class TestDeepPotSEWithTypeEmbedding(ModelLaws):
@@ -46,11 +46,11 @@ class TestDeepPotSEWithTypeEmbedding(ModelLaws):
 
 
 class TestDeepPotSEHybrid(ModelLaws):
-    """Two descriptors, excluded pairs and elements."""
+    """Two descriptors, excluded pairs."""
 
     def model(self):
         environment = {"excluded_pairs": [["H", "O"]], "removed_pairs": [["Si", "O"]]}
-        readout = {"readout_hidden": [4], "excluded_elements": ["H"], "timestep": False}
+        readout = {"readout_hidden": [4], "timestep": False}
         options = {"descriptor": ["se_e2_a", "se_e3"], "environment": environment, "readout": readout}
         return DeepPotSE(ELEMENTS, 3.0, **SMALL | options)
 
