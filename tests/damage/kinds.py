@@ -109,6 +109,18 @@ def _mace_mutated(content: bytes, random: Random) -> bytes:
         return content[:-1]
 
 
+def _deep_potential(suffix: str) -> Callable[[Path], tuple[Path, list[Path]]]:
+    """A small model of deepmd-kit in the format of the suffix."""
+
+    def make(path: Path) -> tuple[Path, list[Path]]:
+        from helpers import deepmd_files
+
+        file = deepmd_files.WRITERS[suffix](path / f"a{suffix}")
+        return file, [file]
+
+    return make
+
+
 def _ace(path: Path) -> tuple[Path, list[Path]]:
     from formats.test_ace_yaml import TEXT as ALLOY
 
@@ -359,5 +371,12 @@ KINDS: dict[str, Kind] = {
     "deepmd_npy": Kind(_deepmd, _read_structures, (*BYTES, mutations.words_changed)),
     "outcar": Kind(_of_text("OUTCAR", "data.formats.test_vasp", "OUTCAR"), _read_structures, TEXT),
 }
+KINDS |= {
+    "deep_potential_yaml": Kind(_deep_potential(".yaml"), _potential, TEXT),
+    "deep_potential_pt": Kind(_deep_potential(".pt"), _potential, (_mace_mutated,)),
+    "deep_potential_pth": Kind(_deep_potential(".pth"), _potential, (_mace_mutated,)),
+    "deep_potential_pb": Kind(_deep_potential(".pb"), _potential, BYTES),
+}
 if find_spec("h5py") is not None:
+    KINDS["deep_potential_dp"] = Kind(_deep_potential(".dp"), _potential)
     KINDS["ani_h5"] = Kind(_hdf5, _read_structures)
