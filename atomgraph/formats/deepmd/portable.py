@@ -25,6 +25,7 @@ from atomgraph.formats.deepmd.description import (
     type_names,
     value,
 )
+from atomgraph.formats.deepmd.global_heap import check_heaps
 from atomgraph.formats.deepmd.unsupported import check_fitting, check_model, descriptor_kind, refuse_program
 
 _MAX_DEPTH, _MAX_ARRAYS = 60, 200_000
@@ -41,6 +42,7 @@ def read_hdf5(path: Path) -> Mapping[str, Any]:
         import h5py
     except ImportError:
         raise FormatError("the file is HDF5, which needs h5py: pip install 'atomgraph[hdf5]'") from None
+    check_heaps(path.read_bytes())
     try:
         with h5py.File(path, "r") as file:
             text = file.attrs["json"]
