@@ -35,7 +35,7 @@ class TestDeepPotSERadial(ModelLaws):
 
 class TestDeepPotSEThreeBody(ModelLaws):
     def model(self):
-        return DeepPotSE(ELEMENTS, 3.0, **SMALL | {"descriptor": "se_e3", "environment": {"protection": 1.0}})
+        return DeepPotSE(ELEMENTS, 4.0, **SMALL | {"descriptor": "se_e3", "environment": {"protection": 2.0}})
 
 
 class TestDeepPotSEWithTypeEmbedding(ModelLaws):
@@ -49,10 +49,10 @@ class TestDeepPotSEHybrid(ModelLaws):
     """Two descriptors, excluded pairs."""
 
     def model(self):
-        environment = {"excluded_pairs": [["H", "O"]], "removed_pairs": [["Si", "O"]]}
-        readout = {"readout_hidden": [4], "timestep": False}
+        environment = {"excluded_pairs": [["H", "O"]], "removed_pairs": [["Si", "O"]], "protection": 2.0}
+        readout = {"readout_hidden": [4], "timestep": False, "activation": "silu"}
         options = {"descriptor": ["se_e2_a", "se_e3"], "environment": environment, "readout": readout}
-        return DeepPotSE(ELEMENTS, 3.0, **SMALL | options)
+        return DeepPotSE(ELEMENTS, 4.0, **SMALL | options)
 
 
 EDITED = [

@@ -85,5 +85,5 @@ class DeepPotAngular(DeepPotentialDescriptor):
 
     def _padding_table(self) -> Tensor:
         """Return the first column of the product of an empty slot, (n_elements, n_elements, M)."""
-        empty = self.environment.empty_row()
+        empty = self.environment.empty_row().to(self.removed_padding.dtype)
         return self.embedding.at(empty) * empty[:, None, None]

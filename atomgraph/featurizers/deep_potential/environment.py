@@ -15,6 +15,7 @@ from atomgraph.featurizers.deep_potential.statistics import EnvironmentStatistic
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
 from atomgraph.ops.cutoff import smoothstep_cutoff
 
@@ -33,7 +34,7 @@ class Environment(NamedTuple):
     n_neighbours: Tensor
 
 
-class EnvironmentMatrix(Part):
+class EnvironmentMatrix(Float64Buffers, Part):
     r"""Rows of the environment matrix, one per neighbour, with the statistics of the element of the centre.
 
     .. math:: R_{ij} = w(r_{ij}) \Big(\frac1{r_{ij} + p}, \frac{\vec r_j - \vec r_i}{(r_{ij} + p)^2}\Big), \qquad
@@ -44,7 +45,8 @@ class EnvironmentMatrix(Part):
     neighbours of each element; empty slots have R = 0 and therefore the row :math:`(-\mu_{z_i} / s_{z_i}, 0, 0, 0)`.
 
     Buffers: ``mean``, ``radial_width``, ``angular_width`` and ``slots``, the number of slots for neighbours of each element,
-    (n_elements,); ``padding_slots``, the same without elements that were copied from others; ``total_slots``, ().
+    (n_elements,); ``padding_slots``, the same without elements that were copied from others; ``total_slots``, (). They are
+    float64 for models of any dtype.
 
     Args:
         elements: Chemical symbols.
@@ -72,6 +74,7 @@ class EnvironmentMatrix(Part):
     slots: Tensor
     padding_slots: Tensor
     total_slots: Tensor
+    _always_double = ("mean", "radial_width", "angular_width", "slots", "padding_slots", "total_slots")
 
     def __init__(
         self,
@@ -99,9 +102,9 @@ class EnvironmentMatrix(Part):
         if isinstance(self.sel, list):
             slots = torch.tensor(self.sel, dtype=torch.float64)
         total = float(slots.sum()) if self.n_slots is None else float(self.n_slots)
-        self.register_buffer("mean", torch.zeros(n))
-        self.register_buffer("radial_width", torch.full((n,), 0.1))
-        self.register_buffer("angular_width", torch.full((n,), 0.1))
+        self.register_buffer("mean", torch.zeros_like(slots))
+        self.register_buffer("radial_width", torch.full_like(slots, 0.1))
+        self.register_buffer("angular_width", torch.full_like(slots, 0.1))
         self.register_buffer("slots", slots)
         self.register_buffer("padding_slots", slots.clone())
         self.register_buffer("total_slots", torch.tensor(total, dtype=torch.float64))
@@ -120,7 +123,7 @@ class EnvironmentMatrix(Part):
         return Environment(edges, rows, count_by_element(edges).to(rows.dtype))
 
     def empty_row(self) -> Tensor:
-        """Return the first number of the row of an empty slot by element of the centre, (n_elements,)."""
+        """Return the first number of the row of an empty slot by element of the centre, (n_elements,), float64."""
         return -self.mean / self.radial_width
 
     def update_statistics(self, edges: Edges) -> None:

@@ -43,14 +43,18 @@ class DeepPotRadial(DeepPotentialDescriptor):
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
         """Constant of the slots of removed elements."""
-        table = self.embedding.at(self.environment.empty_row())
-        return {"removed_padding": removed_padding(self.removed_padding, table, self.environment.padding_slots, edit)}
+        slots = self.environment.padding_slots
+        return {"removed_padding": removed_padding(self.removed_padding, self._padding_table(), slots, edit)}
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Features, (n_atoms, channels), invariant scalars."""
         environment = self.environment(edges)
         ones = environment.rows.new_ones(environment.edges.n_edges, 1)
         sums = embedded_sum(environment, self.embedding, ones)[..., 0]
-        table = self.embedding.at(self.environment.empty_row())
-        sums = sums + padding_sum(environment, table, self.environment.padding_slots, self.removed_padding)
+        slots, constant = self.environment.padding_slots, self.removed_padding
+        sums = sums + padding_sum(environment, self._padding_table(), slots, constant)
         return sums / (_DIVISOR * self.environment.total_slots.to(sums.dtype))
+
+    def _padding_table(self) -> Tensor:
+        """Return the features of an empty slot, (n_elements, n_elements, channels)."""
+        return self.embedding.at(self.environment.empty_row().to(self.removed_padding.dtype))
