@@ -31,8 +31,8 @@ def silu_with_tanh_tail(x: Tensor, threshold: float) -> Tensor:
     Source: the program deepmd-kit 3, ``silut``.
     """
     sigmoid = 1.0 / (1.0 + math.exp(-threshold))
-    slope = sigmoid * (1.0 + threshold * (1.0 - sigmoid))
-    tail = torch.tanh(slope * (x - threshold).clamp(min=0.0)) + threshold * sigmoid
+    derivative = sigmoid * (1.0 + threshold * (1.0 - sigmoid))
+    tail = torch.tanh(derivative * (x - threshold).clamp(min=0.0)) + threshold * sigmoid
     return torch.where(x < threshold, torch.nn.functional.silu(x), tail)
 
 

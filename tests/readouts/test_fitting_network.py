@@ -37,9 +37,9 @@ def test_silu_with_a_tanh_tail_is_smooth_at_its_threshold():
     function = get_residual_activation("silut:3.0")
     x = torch.tensor([3.0 - 1e-6, 3.0 + 1e-6], dtype=torch.float64, requires_grad=True)
     values = function(x)
-    (slopes,) = torch.autograd.grad(values.sum(), x)
+    (derivatives,) = torch.autograd.grad(values.sum(), x)
     torch.testing.assert_close(values[0], values[1], atol=3e-6, rtol=0.0)
-    torch.testing.assert_close(slopes[0], slopes[1], atol=3e-6, rtol=0.0)
+    torch.testing.assert_close(derivatives[0], derivatives[1], atol=3e-6, rtol=0.0)
 
 
 def test_basis_times_weights_is_the_output():
