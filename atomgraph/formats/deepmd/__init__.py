@@ -16,7 +16,7 @@ from atomgraph.formats.deepmd.description import ModelData
 from atomgraph.formats.deepmd.graph_def import read_graph
 from atomgraph.formats.deepmd.unsupported import CONVERT, refuse_program
 from atomgraph.formats.hints import FileHints
-from atomgraph.formats.mace.archive import Archive
+from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.work_limit import limit_work
 from atomgraph.models.deep_pot_se import DeepPotSE
 from atomgraph.nn.elements import checked_symbols

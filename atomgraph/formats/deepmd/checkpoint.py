@@ -21,9 +21,9 @@ from atomgraph.formats.deepmd.description import (
     value,
 )
 from atomgraph.formats.deepmd.unsupported import check_fitting, check_model, descriptor_kind
-from atomgraph.formats.mace.archive import Archive
-from atomgraph.formats.mace.decode import ValueDecoder, dict_items
-from atomgraph.formats.mace.safe_pickle import PickledObject
+from atomgraph.formats.pickled.archive import Archive
+from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
+from atomgraph.formats.pickled.safe_pickle import PickledObject
 
 _MODEL = "model.Default."  # prefix of all tensors in a checkpoint of one model
 _MAX_DEPTH, _MAX_MODULES = 40, 100_000
