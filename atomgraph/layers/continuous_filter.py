@@ -12,6 +12,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.irreps import as_scalars
@@ -69,11 +70,7 @@ class ContinuousFilter(MessageLayer):
         n_filters = n_features if n_filters is None else n_filters
         if radial is None:
             radial = RadialEmbedding(elements, cutoff, **DEFAULT_RADIAL)
-        if radial.cutoff != self.cutoff or radial.envelope_on != "messages":
-            raise WiringError(
-                f"a ContinuousFilter with a cutoff of {cutoff} Å needs a radial embedding with this cutoff and envelope_on: "
-                f"messages, but its embedding has {radial.cutoff} Å and envelope_on: {radial.envelope_on}"
-            )
+        check_radial(radial, self.cutoff, "ContinuousFilter")
         self.radial = radial
         self.filter_network = MLP(radial.n_radial, [n_filters], n_filters, activation)
         self.input_map = torch.nn.Parameter(torch.randn(n_features, n_filters) / n_features**0.5)
@@ -83,9 +80,22 @@ class ContinuousFilter(MessageLayer):
         """Return the matrix before the convolution; the perceptrons describe their matrices."""
         return matrices(self, "input_map")
 
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """No entries, because the weights are equal for all elements."""
+        return {}
+
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return the convolution, (n_atoms, irreps_in.dim), of features h, (n_atoms, irreps_in.dim)."""
         features, envelope = self.radial(edges)
         filters = self.filter_network(features) * envelope[:, None]  # (n_edges, n_filters)
         messages = (h @ self.input_map).index_select(0, edges.neighbour) * filters
         return self.output_network(sum_to(messages, edges.centre, edges.n_atoms))
+
+
+def check_radial(radial: RadialEmbedding, cutoff: float, layer: str) -> None:
+    """Raise WiringError if a radial embedding has another cutoff, Å, than the layer, or its envelope on features."""
+    if radial.cutoff != cutoff or radial.envelope_on != "messages":
+        raise WiringError(
+            f"a {layer} with a cutoff of {cutoff} Å needs a radial embedding with this cutoff and envelope_on: "
+            f"messages, but its embedding has {radial.cutoff} Å and envelope_on: {radial.envelope_on}"
+        )

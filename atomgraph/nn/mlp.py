@@ -48,6 +48,16 @@ class MLP(torch.nn.Module):
         )
         self.biases = torch.nn.ParameterList(torch.zeros(n_elements, width) for width in widths[1:])
 
+    @torch.no_grad()
+    def set_xavier_weights(self) -> MLP:
+        r"""Set new initial weights, uniform between :math:`\pm\sqrt{6 / (n_{in} + n_{out})}`, and return the perceptron.
+
+        Source: Glorot and Bengio, AISTATS 2010; the program schnetpack.
+        """
+        for weight in self.weights:
+            weight.uniform_(-1.0, 1.0).mul_((6.0 / (weight.shape[1] + weight.shape[2])) ** 0.5)
+        return self
+
     def element_tables(self, edit: ElementEdit, name: str) -> dict[str, Tensor]:
         """Weights and biases for changed elements.
 

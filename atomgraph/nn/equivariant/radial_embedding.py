@@ -20,7 +20,7 @@ from atomgraph.nn.part import Part
 from atomgraph.old_names import OldAttribute
 from atomgraph.ops.cutoff import ENVELOPES, ENVELOPES_WITH_INNER_RADIUS, polynomial_cutoff
 
-BASES = ("bessel", "gaussian", "chebyshev")
+BASES = ("bessel", "gaussian", "centred_gaussian", "chebyshev")
 
 
 class RadialEmbedding(Float64Buffers, Part):
@@ -32,11 +32,15 @@ class RadialEmbedding(Float64Buffers, Part):
     without scaling. Frequencies :math:`w_k = k\pi/r_c` and centres :math:`g_k` are in the state dict, under the name
     ``places`` that saved files have. They stay float64 unless they are trainable.
 
+    Gaussians with ``separate_widths`` are :math:`e^{-(x - g_k)^2 / 2\sigma_k^2}`, and the widths :math:`\sigma_k` are in the
+    state dict as ``widths``. ``centred_gaussian`` has such Gaussians with :math:`g_k = 0` and widths from ``start`` to
+    :math:`r_c`, as in schnetpack.
+
     Args:
         elements: Chemical symbols.
         cutoff: Cutoff radius :math:`r_c`, Å.
         n_radial: Number of functions.
-        basis: ``bessel``, ``gaussian`` or ``chebyshev``.
+        basis: ``bessel``, ``gaussian``, ``centred_gaussian`` or ``chebyshev``.
         transform: Distance transform x(r), ``nn.Agnesi`` or ``nn.Soft``; None for x = r.
         p: Exponent of the envelope ``polynomial``, no unit; without effect for other envelopes.
         envelope_on: ``features``: f multiplies the functions; ``messages``: f is returned, and the layers multiply messages
@@ -51,6 +55,9 @@ class RadialEmbedding(Float64Buffers, Part):
         envelope_inner: Radius at which the envelope starts to decrease, Å, for ``cosine``, ``exponential`` and ``xplor``.
         pair_cutoffs: Smaller cutoffs for pairs of elements. The argument of f and of T is then :math:`r\, r_c / r_c^{ij}`;
             None: one cutoff for all pairs.
+        start: First centre of ``gaussian``, or first width of ``centred_gaussian``, Å; None: 0 Å and 1 Å.
+        separate_widths: Whether each function of ``gaussian`` has its own width, which is trained with the centres if
+            ``trainable``. ``prefactor`` then has no effect.
 
     Raises:
         WiringError: If a name is unknown, or a number is out of range.
@@ -59,6 +66,7 @@ class RadialEmbedding(Float64Buffers, Part):
     """
 
     places: Tensor  # frequencies or centres
+    widths: Tensor
     group = "radial"
     shared_by_layers = True
 
@@ -77,6 +85,8 @@ class RadialEmbedding(Float64Buffers, Part):
         envelope: str = "polynomial",
         envelope_inner: float = 0.0,
         pair_cutoffs: PairCutoffs | None = None,
+        start: float | None = None,
+        separate_widths: bool = False,
     ):
         super().__init__()
         if not cutoff > 0 or n_radial < 1 or not p >= 2:
@@ -97,25 +107,30 @@ class RadialEmbedding(Float64Buffers, Part):
             )
         self.pair_cutoffs: Any = pair_cutoffs
         self.transform: Any = transform
-        if basis == "gaussian" and n_radial < 2:
-            raise WiringError(
-                "a Gaussian basis needs at least two functions, because the spacing of their centres defines their width"
-            )
-        exact_prefactors = {
-            "bessel": math.sqrt(2.0 / self.cutoff),
-            "gaussian": -0.5 * (max(n_radial - 1, 1) / self.cutoff) ** 2,
-            "chebyshev": 1.0,
+        self.start = _checked_start(basis, start, self.cutoff, n_radial, separate_widths)
+        spacing = (self.cutoff - self.start) / max(n_radial - 1, 1)
+        exact_prefactors = {"bessel": math.sqrt(2.0 / self.cutoff), "gaussian": -0.5 / spacing**2}
+        self.prefactor = exact_prefactors.get(basis, 1.0) if prefactor is None else float(prefactor)
+        self.has_widths = separate_widths or basis == "centred_gaussian"
+        if basis == "chebyshev":
+            return
+        evenly = torch.linspace(self.start, self.cutoff, n_radial, dtype=torch.float64)
+        functions = {
+            "bessel": torch.arange(1, n_radial + 1, dtype=torch.float64) * (math.pi / self.cutoff),
+            "gaussian": evenly,
+            "centred_gaussian": torch.zeros_like(evenly),
         }
-        self.prefactor = exact_prefactors[basis] if prefactor is None else float(prefactor)
-        if basis == "bessel":
-            frequencies_or_centres = torch.arange(1, n_radial + 1, dtype=torch.float64) * (math.pi / self.cutoff)
+        self._register("places", functions[basis])
+        if self.has_widths:
+            self._register("widths", torch.full_like(evenly, spacing) if basis == "gaussian" else evenly)
+
+    def _register(self, name: str, values: Tensor) -> None:
+        """Store numbers of the functions, (n_radial,), as a parameter, or as a buffer that stays float64."""
+        if self.trainable:
+            setattr(self, name, torch.nn.Parameter(values.to(torch.get_default_dtype())))
         else:
-            frequencies_or_centres = torch.linspace(0.0, self.cutoff, n_radial, dtype=torch.float64)
-        if trainable and basis != "chebyshev":
-            self.places = torch.nn.Parameter(frequencies_or_centres.to(torch.get_default_dtype()))
-        elif basis != "chebyshev":
-            self.register_buffer("places", frequencies_or_centres)
-            self._always_double = ("places",)
+            self.register_buffer(name, values)
+            self._always_double = (*self._always_double, name)
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
         """No entries, because radial functions are equal for all elements."""
@@ -155,6 +170,8 @@ class RadialEmbedding(Float64Buffers, Part):
         """Basis functions R, (n_edges, n_radial), of transformed distances, (n_edges, 1)."""
         if self.basis == "bessel":
             return torch.sin(x * self.places.to(x.dtype)) * (self.prefactor / x)
+        if self.has_widths:
+            return torch.exp(-0.5 * ((x - self.places.to(x.dtype)) / self.widths.to(x.dtype)).square())
         if self.basis == "gaussian":
             return torch.exp(self.prefactor * (x - self.places.to(x.dtype)).square())
         functions = [torch.ones_like(x), x]
@@ -165,3 +182,21 @@ class RadialEmbedding(Float64Buffers, Part):
     constant = OldAttribute("prefactor")
     fades = OldAttribute("envelope_on")
     sloped = OldAttribute("differentiable")
+
+
+def _checked_start(basis: str, start: float | None, cutoff: float, n_radial: int, separate_widths: bool) -> float:
+    """Return the first centre or width of Gaussians, Å; WiringError if the arguments of Gaussians are invalid."""
+    is_gaussian = basis in ("gaussian", "centred_gaussian")
+    if is_gaussian and n_radial < 2:
+        raise WiringError(
+            "a Gaussian basis needs at least two functions, because the spacing of their centres defines their width"
+        )
+    if not is_gaussian and (start is not None or separate_widths):
+        raise WiringError(f"start and separate_widths are for Gaussians, but the basis is {basis}")
+    value = (1.0 if basis == "centred_gaussian" else 0.0) if start is None else float(start)
+    lowest_is_valid = value > 0 if basis == "centred_gaussian" else value >= 0
+    if is_gaussian and not (lowest_is_valid and value < cutoff):
+        raise WiringError(
+            f"start should be a distance below the cutoff of {cutoff} Å, and positive for centred_gaussian, but is {value} Å"
+        )
+    return value

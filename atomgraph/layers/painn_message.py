@@ -1,0 +1,117 @@
+"""Message block of PaiNN: scalars and vectors of neighbours, multiplied by filters of the distance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.layers.continuous_filter import DEFAULT_RADIAL, check_radial
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
+from atomgraph.nn.mlp import MLP
+from atomgraph.nn.protocols import MessageLayer
+from atomgraph.nn.scalar_vector import (
+    join_scalars_and_vectors,
+    scalar_vector_channels,
+    scalar_vector_irreps,
+    split_scalars_and_vectors,
+)
+from atomgraph.ops.scatter import sum_to
+
+
+class PaiNNMessage(MessageLayer):
+    r"""Message block of PaiNN, which changes scalars q and vectors :math:`\vec\mu` of an atom.
+
+    .. math:: (a, b, c)_{ij} = \mathrm{MLP}(q_j) \odot f(r_{ij})\, (W e(r_{ij}) + w_0), \qquad
+              q'_i = q_i + \sum_j a_{ij}, \qquad
+              \vec\mu'_i = \vec\mu_i + \sum_j (b_{ij}\, \hat r_{ij} + c_{ij}\, \vec\mu_j)
+
+    e is the radial embedding, f its envelope, and :math:`\hat r_{ij}` the direction from the centre i to the neighbour j, as in
+    schnetpack. The perceptron has one hidden layer. If the layer reads only scalars, the vectors are 0.
+
+    Args:
+        elements: Chemical symbols.
+        irreps_in: ``Kx0e``, or ``Kx0e+Kx1o``; the output is ``Kx0e+Kx1o``.
+        cutoff: Cutoff radius, Å.
+        radial: Radial embedding with ``envelope_on: messages``; None: 20 Gaussians and the cosine envelope.
+        activation: Activation function of the perceptron.
+        same_weights_as: Layer whose perceptron this layer also uses; None: own weights.
+        same_filters_as: Layer whose filters, W and w₀, this layer also uses; None: own filters.
+
+    Raises:
+        WiringError: If irreps or the radial embedding are invalid, or the other layer has other sizes.
+
+    Source: Schütt, Unke and Gastegger, ICML 2021, arXiv:2102.03150; the program schnetpack 2.
+    """
+
+    inner_groups: ClassVar = {"filters": "radial"}
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        irreps_in: o3.Irreps | str | int,
+        cutoff: float,
+        radial: RadialEmbedding | None = None,
+        activation: str = "silu",
+        same_weights_as: PaiNNMessage | None = None,
+        same_filters_as: PaiNNMessage | None = None,
+    ):
+        super().__init__()
+        self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
+        self.channels, self.reads_vectors = scalar_vector_channels(irreps_in, "PaiNNMessage")
+        self.irreps_in = scalar_vector_irreps(self.channels, self.reads_vectors)
+        self.irreps_out = scalar_vector_irreps(self.channels)
+        self.radial = RadialEmbedding(elements, cutoff, **DEFAULT_RADIAL) if radial is None else radial
+        check_radial(self.radial, self.cutoff, "PaiNNMessage")
+        for source in (same_weights_as, same_filters_as):
+            if source is not None and source.channels != self.channels:
+                raise WiringError(
+                    f"a PaiNNMessage with {self.channels} channels cannot use weights of a layer with {source.channels} channels"
+                )
+        if same_filters_as is not None and same_filters_as.radial is not self.radial:
+            raise WiringError("layers with the same filters need the same radial embedding, but have two; give radial=")
+        width = 3 * self.channels
+        if same_weights_as is None:
+            self.network = MLP(self.channels, [self.channels], width, activation).set_xavier_weights()
+        else:
+            self.network = same_weights_as.network
+        if same_filters_as is None:
+            self.filters = MLP(self.radial.n_radial, [], width).set_xavier_weights()
+        else:
+            self.filters = same_filters_as.filters
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """No entries, because the weights are equal for all elements."""
+        return {}
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """Return scalars and vectors, (n_atoms, 4K), of features h, (n_atoms, irreps_in.dim)."""
+        if self.reads_vectors:
+            scalars, vectors = split_scalars_and_vectors(h, self.channels)
+        else:
+            scalars, vectors = h, None
+        messages = self.network(scalars).index_select(0, edges.neighbour) * self._filters(edges)  # (n_edges, 3K)
+        to_scalars, along_edge, along_vector = messages.split(self.channels, dim=1)
+        direction = -edges.vector / edges.length[:, None]  # (n_edges, 3)
+        to_vectors = direction[:, :, None] * along_edge[:, None, :]  # (n_edges, 3, K)
+        if vectors is not None:
+            to_vectors = to_vectors + along_vector[:, None, :] * vectors.index_select(0, edges.neighbour)
+        scalars = scalars + sum_to(to_scalars, edges.centre, edges.n_atoms)
+        sums = sum_to(to_vectors, edges.centre, edges.n_atoms)
+        return join_scalars_and_vectors(scalars, sums if vectors is None else vectors + sums)
+
+    def _filters(self, edges: Edges) -> Tensor:
+        """Filters times the envelope, (n_edges, 3K), computed once for all layers with the same filters."""
+        return edges.cached(("filters", self.filters), lambda: self._make_filters(edges))
+
+    def _make_filters(self, edges: Edges) -> Tensor:
+        features, envelope = self.radial(edges)
+        filters: Tensor = self.filters(features) * envelope[:, None]
+        return filters
