@@ -100,7 +100,8 @@ class _StateTerm(torch.nn.Module):
         logits = (self.query(h) * key).sum(dim=1) / h.shape[1] ** 0.5
         y = (_softmax(logits, graph_of_atom, len(state)) / (1.0 + self.epsilon))[:, None]
         y = y * self.value(state)[graph_of_atom]
-        for first, second in self.blocks:  # type: ignore[misc]  # torch gives ModuleList's items the type Module
+        for block in self.blocks:
+            first, second = block.children()
             y = y + second(self.activation(first(self.activation(y))))
         result: Tensor = self.last(self.activation(y))
         return result

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.errors import FormatError
-from atomgraph.formats import mace, nequip, sevennet
+from atomgraph.formats import mace, nequip, schnetpack, sevennet
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.models.energy import EnergyModel
 
 #: Readers with ``recognises_root(root) -> bool`` and ``read_archive(path, archive, hints)``. Files that none of them recognises
 #: are read as files of MACE, whose reader knows the errors of many other files.
-ROOT_READERS: tuple[Any, ...] = (sevennet, nequip)
+ROOT_READERS: tuple[Any, ...] = (sevennet, nequip, schnetpack)
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 

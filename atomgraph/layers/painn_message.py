@@ -73,7 +73,7 @@ class PaiNNMessage(MessageLayer):
         for source in (same_weights_as, same_filters_as):
             if source is not None and source.channels != self.channels:
                 raise WiringError(
-                    f"a PaiNNMessage with {self.channels} channels cannot use weights of a layer with {source.channels} channels"
+                    f"a PaiNNMessage with {self.channels} channels cannot use weights of a layer with {source.channels}"
                 )
         if same_filters_as is not None and same_filters_as.radial is not self.radial:
             raise WiringError("layers with the same filters need the same radial embedding, but have two; give radial=")

@@ -112,9 +112,20 @@ def _is_graph(value: Any) -> bool:
     return isinstance(value, PickledObject) and value.module == "torch.fx.graph_module"
 
 
-def build_tree(archive: Archive) -> Tree:
-    """Return the module tree of an archive with a module as root."""
-    return _TreeBuilder(ValueDecoder(archive.tensor)).build(archive.root, 0)
+def build_tree(archive: Archive, root: PickledObject | None = None) -> Tree:
+    """Return the module tree of an archive.
+
+    Args:
+        archive: The archive.
+        root: A module in the archive; None: the root of the archive.
+    """
+    return _TreeBuilder(ValueDecoder(archive.tensor)).build(archive.root if root is None else root, 0)
+
+
+def child_modules(node: PickledObject) -> dict[str, Any]:
+    """Return the submodules of a module of the file by name, as objects of the file."""
+    fields = {_name(key): value for key, value in dict_items(_state(node))}
+    return {_name(key): value for key, value in dict_items(fields.get("_modules"))}
 
 
 def module_tensors(tree: Tree) -> dict[str, Tensor]:
