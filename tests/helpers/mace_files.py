@@ -3,12 +3,10 @@
 The classes are made for the moment of saving and forgotten after; reading such a file cannot find them again.
 """
 
-import sys
-import types
-from contextlib import contextmanager
 from io import BytesIO
 
 import torch
+from helpers.temporary_classes import temporary_classes
 
 from atomgraph.formats.mace.architecture import INTERACTIONS
 from atomgraph.formats.mace.state_dict import tensor_slices
@@ -41,35 +39,13 @@ def small(elements=("H", "O", "Si"), cutoff=3.5, **arguments):
 
 def saved(model: MACE, change=None, dtype=torch.float64, **options) -> bytes:
     """The file that mace-torch would have written of a model; ``change(root)`` may meddle before saving."""
-    with _mace() as make:
+    with temporary_classes() as make:
         root = _root(model, make, dtype)
         if change is not None:
             change(root, make)
         file = BytesIO()
         torch.save(root, file, **options)
     return file.getvalue()
-
-
-@contextmanager
-def _mace():
-    """Gives make(path, name): an empty module of a class that exists for now."""
-    built = {}
-
-    def make(path, name, base=torch.nn.Module):
-        words = path.split(".")
-        for place in (".".join(words[:n]) for n in range(1, len(words) + 1)):
-            if place not in sys.modules:
-                built[place] = sys.modules[place] = types.ModuleType(place)
-        module = sys.modules[path]
-        if not hasattr(module, name):
-            setattr(module, name, type(name, (base,), {"__module__": path}))
-        return getattr(module, name)()
-
-    try:
-        yield make
-    finally:
-        for path in built:
-            del sys.modules[path]
 
 
 def _root(model, make, dtype):
