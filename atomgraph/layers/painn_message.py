@@ -43,7 +43,7 @@ class PaiNNMessage(MessageLayer):
         radial: Radial embedding with ``envelope_on: messages``; None: 20 Gaussians and the cosine envelope.
         activation: Activation function of the perceptron.
         same_weights_as: Layer whose perceptron this layer also uses; None: own weights.
-        same_filters_as: Layer whose filters, W and w₀, this layer also uses; None: own filters.
+        same_filters_as: Layer whose filters, W and w₀, and radial embedding this layer also uses; None: own filters.
 
     Raises:
         WiringError: If irreps or the radial embedding are invalid, or the other layer has other sizes.
@@ -51,6 +51,7 @@ class PaiNNMessage(MessageLayer):
     Source: Schütt, Unke and Gastegger, ICML 2021, arXiv:2102.03150; the program schnetpack 2.
     """
 
+    radial: RadialEmbedding
     inner_groups: ClassVar = {"filters": "radial"}
 
     def __init__(
@@ -68,6 +69,8 @@ class PaiNNMessage(MessageLayer):
         self.channels, self.reads_vectors = scalar_vector_channels(irreps_in, "PaiNNMessage")
         self.irreps_in = scalar_vector_irreps(self.channels, self.reads_vectors)
         self.irreps_out = scalar_vector_irreps(self.channels)
+        if same_filters_as is not None:
+            radial = same_filters_as.radial
         self.radial = RadialEmbedding(elements, cutoff, **DEFAULT_RADIAL) if radial is None else radial
         check_radial(self.radial, self.cutoff, "PaiNNMessage")
         for source in (same_weights_as, same_filters_as):
@@ -75,8 +78,6 @@ class PaiNNMessage(MessageLayer):
                 raise WiringError(
                     f"a PaiNNMessage with {self.channels} channels cannot use weights of a layer with {source.channels}"
                 )
-        if same_filters_as is not None and same_filters_as.radial is not self.radial:
-            raise WiringError("layers with the same filters need the same radial embedding, but have two; give radial=")
         width = 3 * self.channels
         if same_weights_as is None:
             self.network = MLP(self.channels, [self.channels], width, activation).set_xavier_weights()

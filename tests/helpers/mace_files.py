@@ -6,13 +6,13 @@ The classes are made for the moment of saving and forgotten after; reading such 
 from io import BytesIO
 
 import torch
-from helpers.temporary_classes import temporary_classes
 
 from atomgraph.formats.mace.architecture import INTERACTIONS
 from atomgraph.formats.mace.state_dict import tensor_slices
 from atomgraph.formats.mace.weight_map import convert_to_mace
 from atomgraph.models import MACE
 from atomgraph.ops.coupling import coupling_tensor
+from helpers.temporary_classes import temporary_classes
 
 CLASSES = {name: kind for kind, name in INTERACTIONS.items()}
 

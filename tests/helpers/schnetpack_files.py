@@ -4,9 +4,9 @@ from io import BytesIO
 
 import torch
 from ase.data import atomic_numbers
-from helpers.temporary_classes import temporary_classes
 
-from atomgraph.models import PaiNN, SchNet
+from atomgraph.models import SchNet
+from helpers.temporary_classes import temporary_classes
 
 LINEAR, SILU = torch.nn.Identity(), torch.nn.functional.silu
 BASES = {"gaussian": "GaussianRBF", "centred_gaussian": "GaussianRBFCentered", "bessel": "BesselRBF"}
@@ -37,7 +37,7 @@ def saved(model, change=None, dtype=torch.float64, kind="model", mean=-0.5) -> b
         if change is not None:
             change(root, make)
         file = BytesIO()
-        torch.save({"model": lambda: root, "task": lambda: _task(root, make), "checkpoint": lambda: _checkpoint(root)}[kind](), file)
+        torch.save(_task(root, make) if kind == "task" else _checkpoint(root) if kind == "checkpoint" else root, file)
     return file.getvalue()
 
 
@@ -129,7 +129,9 @@ def _basis(radial, make):
     if radial.basis == "bessel":
         part.register_buffer("freqs", radial.places.detach().clone())
         return part
-    width = radial.widths.detach() if radial.has_widths else torch.full_like(radial.places, (-2 * radial.prefactor) ** -0.5)
+    width = (
+        radial.widths.detach() if radial.has_widths else torch.full_like(radial.places, (-2 * radial.prefactor) ** -0.5)
+    )
     for name, tensor in {"widths": width, "offsets": radial.places.detach()}.items():
         tensor = tensor.double().clone()
         if radial.trainable:
@@ -155,7 +157,7 @@ def _dense(weight, bias, activation, make):
     part = make("schnetpack.nn.base", "Dense")
     part.weight = torch.nn.Parameter(weight.detach().T.clone())
     part.bias = None if bias is None else torch.nn.Parameter(bias.detach().clone())
-    if activation.__name__ == "shifted_softplus" if hasattr(activation, "__name__") else False:
+    if getattr(activation, "__name__", "") == "shifted_softplus":
         activation = _function(make, "schnetpack.nn.activations", "shifted_softplus")
     part.activation = activation
     return part

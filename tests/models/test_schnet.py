@@ -21,9 +21,23 @@ class TestSchNetWithTwoHeads(ModelLaws):
         return SchNet(ELEMENTS, 3.0, channels=4, n_layers=1, n_filters=3, radial=radial, baseline=baseline)
 
 
+class TestSchNetWithSharedInteractions(ModelLaws):
+    def model(self):
+        radial = {"n_radial": 5, "start": 0.3, "separate_widths": True, "trainable": True, "envelope": "exponential"}
+        return SchNet(ELEMENTS, 3.0, channels=4, n_layers=3, shared_interactions=True, radial=radial)
+
+
 def test_layers_share_the_radial_embedding():
     layers = SchNet(["Si"], 5.0).branches[0].layers
     assert len(layers) == 3 and len({id(layer.layer.radial) for layer in layers}) == 1
+
+
+def test_shared_interactions_are_one_layer():
+    model = SchNet(["Si"], 5.0, channels=4, n_layers=3, shared_interactions=True)
+    assert len(model.branches[0].layers) == 3 and len(set(map(id, model.branches[0].layers))) == 1
+    assert sum(p.numel() for p in model.parameters()) < sum(
+        p.numel() for p in SchNet(["Si"], 5.0, channels=4, n_layers=3).parameters()
+    )
 
 
 def test_isolated_atom_has_a_constant_energy():

@@ -1,53 +1,79 @@
-"""SchNet with the weights of schnetpack 2.1.1: its energies, forces and stresses to 1e-12."""
+"""SchNet and PaiNN in files of schnetpack 2.1.1: its energies, forces, stresses and features."""
+
+import json
+from pathlib import Path
 
 import ase
 import numpy as np
 import pytest
 import torch
-from ase.data import atomic_numbers
 from helpers.references import agree, folder
 
-from atomgraph import Potential
-from atomgraph.models import SchNet
+import atomgraph
+from atomgraph.graph import AtomicGraph
 
 pytestmark = pytest.mark.refs
 ELEMENTS = ["H", "Li", "C", "O", "Si", "Mo"]
-NETWORKS = {"filter_network": "filter_network", "output_network": "f2out"}
+NAMES = [
+    "schnet/a_default",
+    "schnet/b_filters_shared",
+    "schnet/c_offsets",
+    "schnet/d_readout3_silu",
+    "schnet/e_float32",
+    "painn/a_default",
+    "painn/b_shared",
+]
 
 
-def read_weights(path) -> dict[str, torch.Tensor]:
-    """Weights of schnetpack by their names in our state dict, for three interactions that share Gaussians."""
-    theirs = {name: torch.from_numpy(array) for name, array in np.load(path).items()}
-    rows = [atomic_numbers[symbol] for symbol in ELEMENTS]
-    ours = {"featurizer.weight": theirs["representation.embedding.weight"][rows]}
-    for t in range(3):
-        layer, interaction = f"layers.{t}.layer", f"representation.interactions.{t}"
-        ours[f"{layer}.input_map"] = theirs[f"{interaction}.in2f.weight"].T
-        ours[f"{layer}.radial.places"] = theirs["representation.radial_basis.offsets"]
-        for name, dense in NETWORKS.items():
-            for k in range(2):
-                ours[f"{layer}.{name}.weights.{k}"] = theirs[f"{interaction}.{dense}.{k}.weight"].T[None]
-                ours[f"{layer}.{name}.biases.{k}"] = theirs[f"{interaction}.{dense}.{k}.bias"][None]
-    for k in range(2):
-        ours[f"readouts.0.mlp.weights.{k}"] = theirs[f"output_modules.0.outnet.{k}.weight"].T[None]
-        ours[f"readouts.0.mlp.biases.{k}"] = theirs[f"output_modules.0.outnet.{k}.bias"][None]
-    return {f"branches.0.{name}": tensor for name, tensor in ours.items()}
-
-
-def test_predictions_are_those_of_schnetpack():
-    place = folder() / "schnet"
-    width = float(np.load(place / "a_default.weights.npz")["representation.radial_basis.widths"][0])
-    model = SchNet(ELEMENTS, 5.0, channels=32, radial={"prefactor": -0.5 / width**2}).double()
-    model.load_state_dict(model.state_dict() | read_weights(place / "a_default.weights.npz"))
-    numbers = np.load(place / "a_default.npz")
-    cases = sorted({name.split("/")[0] for name in numbers.files})
-    assert len(cases) == 13
-    for case in cases:
+def cases(path: Path):
+    """Structures of a reference with the numbers of schnetpack."""
+    numbers = np.load(path)
+    for case in sorted({name.split("/")[0] for name in numbers.files}):
         expected = {name.split("/")[1]: numbers[name] for name in numbers.files if name.startswith(f"{case}/")}
         atoms = ase.Atoms(expected["numbers"], expected["positions"], cell=expected["cell"], pbc=expected["pbc"])
-        (result,) = Potential(model).eval().predict([atoms])
-        names = {"energy": "energy", "node_energy": "atomic_energy", "forces": "forces"}
-        if "stress" in expected and case != "si8_lefthanded":  # schnetpack has the wrong sign for left-handed cells
-            names["stress"] = "stress"
-        for ours, theirs in names.items():
-            agree(f"schnet/{case}", ours, result[ours], expected[theirs], atol=1e-12)
+        if case == "si8_lefthanded" and "stress" in expected:  # schnetpack has the wrong sign for left-handed cells
+            expected["stress"] = -expected["stress"]
+        yield case, atoms, expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_gives_the_numbers_of_schnetpack(name):
+    path = folder() / name
+    hyper = json.loads(path.with_suffix(".json").read_text())["hyper"]
+    potential = atomgraph.load(
+        path.with_suffix(".model"), elements=None if hyper["atomref"] else ELEMENTS, units="eV/Å"
+    )
+    assert potential.elements == ELEMENTS
+    assert str(potential.model.dtype) == f"torch.{hyper['dtype']}"
+    tolerance = 1e-12 if hyper["dtype"] == "float64" else 1e-5
+    e0 = potential.model.baseline.e0_of("default")
+    branch, n_cases = potential.model.branches[0], 0
+    for case, atoms, expected in cases(path.with_suffix(".npz")):
+        n_cases += 1
+        (result,) = potential.predict([atoms])
+        offsets = np.array([e0[symbol] for symbol in atoms.symbols])
+        ours = {"energy": result["energy"], "forces": result["forces"]}
+        ours |= {"atomic_energy": result["node_energy"] - offsets}
+        ours |= {"stress": result["stress"]} if "stress" in expected else {}
+        graph = AtomicGraph.from_ase(atoms, potential.cutoff)
+        with torch.no_grad():
+            *_, ours["scalar_representation"] = branch._all_features(graph, potential.model.edges(graph))
+        for quantity, value in ours.items():
+            agree(name, quantity, value, expected[quantity], atol=tolerance, rtol=tolerance, case=case)
+    assert n_cases == 13
+
+
+@pytest.mark.parametrize("name", ["painn/a_default", "painn/b_shared"])
+def test_vectors_before_the_last_layer_give_those_of_schnetpack(name):
+    """The last update block returns no vectors; a copy that returns them has the vectors of schnetpack."""
+    path = folder() / name
+    potential = atomgraph.load(path.with_suffix(".model"), elements=ELEMENTS, units="eV/Å")
+    branch, channels = potential.model.branches[0], 24
+    last = branch.layers[-1]
+    last.returns_vectors = True
+    for case, atoms, expected in cases(path.with_suffix(".npz")):
+        graph = AtomicGraph.from_ase(atoms, potential.cutoff)
+        with torch.no_grad():
+            *_, h = branch._all_features(graph, potential.model.edges(graph))
+        vectors = h[:, channels:].reshape(len(atoms), channels, 3).transpose(1, 2)
+        agree(name, "vectors", vectors, expected["vector_representation"], atol=1e-12, case=case)

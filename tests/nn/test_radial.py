@@ -143,3 +143,42 @@ def test_a_transform_without_radii_raises():
         Agnesi(["H", "O"], radii=[0.3])
     with pytest.raises(WiringError, match="p > q > 0"):
         Agnesi(["H"], p=0.5)
+
+
+def test_gaussians_can_start_at_a_distance(edges):
+    features = embed(edges, basis="gaussian", start=1.0, envelope_on="messages")
+    expected = torch.exp(-0.5 * ((edges.length[:, None] - torch.linspace(1, 4, 5).double()) / 0.75) ** 2)
+    torch.testing.assert_close(features, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_separate_widths_change_nothing_at_first(edges):
+    options = {"basis": "gaussian", "start": 0.5, "envelope_on": "messages"}
+    equal, separate = embed(edges, **options), embed(edges, **options, separate_widths=True)
+    torch.testing.assert_close(separate, equal, rtol=1e-12, atol=1e-13)
+
+
+def test_centred_gaussians_have_widths_up_to_the_cutoff(edges):
+    features = embed(edges, basis="centred_gaussian", envelope_on="messages")
+    expected = torch.exp(-0.5 * (edges.length[:, None] / torch.linspace(1, 4, 5).double()) ** 2)
+    torch.testing.assert_close(features, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_centres_and_widths_are_trained_together():
+    part = RadialEmbedding(ELEMENTS, 4.0, 5, "gaussian", trainable=True, separate_widths=True)
+    assert {name for name, _ in part.named_parameters()} == {"places", "widths"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"basis": "bessel", "start": 1.0}, "for Gaussians, but the basis is bessel"),
+        ({"basis": "chebyshev", "separate_widths": True}, "for Gaussians"),
+        ({"basis": "gaussian", "start": 4.0}, "below the cutoff of 4.0"),
+        ({"basis": "gaussian", "start": -1.0}, "below the cutoff of 4.0"),
+        ({"basis": "centred_gaussian", "start": 0.0}, "positive for centred_gaussian"),
+        ({"basis": "centred_gaussian", "n_radial": 1}, "at least two functions"),
+    ],
+)
+def test_invalid_gaussians(arguments, message):
+    with pytest.raises(WiringError, match=message):
+        RadialEmbedding(ELEMENTS, 4.0, **arguments)

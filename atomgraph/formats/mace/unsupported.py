@@ -29,7 +29,7 @@ def check_root(archive: Archive) -> None:
         raise FormatError(
             "the file is compiled TorchScript (such as *_compiled.model or an export for LAMMPS), which contains a "
             "program and not the model; give the file from which it was made: the .model of MACE, the checkpoint or package "
-            "of nequip, or the checkpoint of SevenNet"
+            "of nequip, the checkpoint of SevenNet, or best_model of schnetpack"
         )
     root = archive.root
     keys = {_name(key) for key, _ in dict_items(root)} | {

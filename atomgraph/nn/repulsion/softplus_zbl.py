@@ -56,7 +56,7 @@ class SoftplusZBL(Float64Buffers, Part):
     exponents: Tensor
     coefficients: Tensor
     group = "readout"
-    _always_double = ("number",)
+    _always_double: tuple[str, ...] = ("number",)
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from io import BytesIO
 
 import ase
@@ -197,7 +198,8 @@ def test_damaged_file_is_refused_or_evaluated(tmp_path, seed):
     kind = ("model", "task", "checkpoint")[seed % 3]
     path = written(tmp_path, mutated(saved(small(PaiNN if seed % 2 else SchNet), kind=kind), seed))
     try:
-        with contextlib.suppress(UserWarning):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             potential = atomgraph.load(path, units="eV/Å")
     except FormatError as error:
         assert str(path) in str(error)
@@ -207,7 +209,7 @@ def test_damaged_file_is_refused_or_evaluated(tmp_path, seed):
 
 
 def refused(tmp_path, content, *words):
-    path = written(tmp_path, content)
+    path = written(tmp_path, content, "a_file")
     with pytest.raises(FormatError) as caught:
         atomgraph.load(path, elements=ELEMENTS, units="eV/Å")
     for word in (*words, str(path)):
@@ -275,7 +277,9 @@ def test_unsupported_settings_are_named(tmp_path):
 def test_weights_without_architecture_are_named(tmp_path):
     state = {"model.representation.embedding.weight": torch.ones(100, 4)}
     refused(tmp_path, stored({"state_dict": state, "hyper_parameters": {}}), "not the architecture", "best_model")
-    refused(tmp_path, stored({"representation.embedding.weight": torch.ones(3)}), "without its architecture", "best_model")
+    refused(
+        tmp_path, stored({"representation.embedding.weight": torch.ones(3)}), "without its architecture", "best_model"
+    )
     old = {"representation.distance_expansion.offset": torch.ones(3)}
     refused(tmp_path, stored(old), "schnetpack 0.x or 1.x", "spkconvert")
 
