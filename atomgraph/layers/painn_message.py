@@ -17,7 +17,7 @@ from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.mlp import MLP
 from atomgraph.nn.protocols import MessageLayer
-from atomgraph.nn.scalar_vector import (
+from atomgraph.layers.scalar_vector import (
     join_scalars_and_vectors,
     scalar_vector_channels,
     scalar_vector_irreps,

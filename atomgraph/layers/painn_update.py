@@ -11,7 +11,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.mlp import MLP
 from atomgraph.nn.protocols import Layer
-from atomgraph.nn.scalar_vector import (
+from atomgraph.layers.scalar_vector import (
     join_scalars_and_vectors,
     scalar_vector_channels,
     scalar_vector_irreps,

@@ -63,10 +63,10 @@ def has_equal_interactions(representation: Tree) -> bool:
     """Return whether all interactions have the same weights, as they have with ``shared_interactions``."""
     for name in ("interactions", "mixing"):
         modules = list(representation[name].children.values()) if name in representation else []
-        first, *others = [module_tensors(module) for module in modules] or [{}]
-        if name == "interactions" and not others:
+        first, *rest = [module_tensors(module) for module in modules] or [{}]
+        if name == "interactions" and not rest:
             return False
-        for tensors in others:
+        for tensors in rest:
             if tensors.keys() != first.keys() or any(not torch.equal(tensors[key], first[key]) for key in first):
                 return False
     return True
