@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.continuous_filter import DEFAULT_RADIAL, check_radial
-from atomgraph.nn.edges import Edges
-from atomgraph.nn.element_edit import ElementEdit
-from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
-from atomgraph.nn.mlp import MLP
-from atomgraph.nn.protocols import MessageLayer
 from atomgraph.layers.scalar_vector import (
     join_scalars_and_vectors,
     scalar_vector_channels,
     scalar_vector_irreps,
     split_scalars_and_vectors,
 )
-from atomgraph.ops.scatter import sum_to
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
+from atomgraph.nn.mlp import MLP
+from atomgraph.nn.padded_edges import PaddedEdges
+from atomgraph.nn.protocols import MessageLayer
 
 
 class PaiNNMessage(MessageLayer):
@@ -94,25 +95,31 @@ class PaiNNMessage(MessageLayer):
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return scalars and vectors, (n_atoms, 4K), of features h, (n_atoms, irreps_in.dim)."""
-        if self.reads_vectors:
-            scalars, vectors = split_scalars_and_vectors(h, self.channels)
-        else:
-            scalars, vectors = h, None
-        messages = self.network(scalars).index_select(0, edges.neighbour) * self._filters(edges)  # (n_edges, 3K)
-        to_scalars, along_edge, along_vector = messages.split(self.channels, dim=1)
-        direction = -edges.vector / edges.length[:, None]  # (n_edges, 3)
-        to_vectors = direction[:, :, None] * along_edge[:, None, :]  # (n_edges, 3, K)
+        scalars, vectors = split_scalars_and_vectors(h, self.channels) if self.reads_vectors else (h, None)
+        padded_edges = PaddedEdges.of(edges)
+        messages = padded_edges.gather_neighbours(self.network(scalars)) * self._filters(edges, padded_edges)
+        along_edge = messages[:, :, : 2 * self.channels]  # (n_blocks, block_size, 2K): for scalars, and along the edge
+        sums = self._directions(edges, padded_edges) @ along_edge  # (n_blocks, 4, 2K)
+        to_scalars, to_vectors = sums[:, 0, : self.channels], sums[:, 1:, self.channels :]
         if vectors is not None:
-            to_vectors = to_vectors + along_vector[:, None, :] * vectors.index_select(0, edges.neighbour)
-        scalars = scalars + sum_to(to_scalars, edges.centre, edges.n_atoms)
-        sums = sum_to(to_vectors, edges.centre, edges.n_atoms)
-        return join_scalars_and_vectors(scalars, sums if vectors is None else vectors + sums)
+            along_vector = messages[:, :, None, 2 * self.channels :]  # (n_blocks, block_size, 1, K)
+            to_vectors = to_vectors + (along_vector * padded_edges.gather_neighbours(vectors)).sum(dim=1)
+        scalars, to_vectors = scalars + padded_edges.sum(to_scalars), padded_edges.sum(to_vectors)
+        return join_scalars_and_vectors(scalars, to_vectors if vectors is None else vectors + to_vectors)
 
-    def _filters(self, edges: Edges) -> Tensor:
-        """Filters times the envelope, (n_edges, 3K), computed once for all layers with the same filters."""
-        return edges.cached(("filters", self.filters), lambda: self._make_filters(edges))
+    def _filters(self, edges: Edges, padded_edges: PaddedEdges) -> Tensor:
+        """Filters times the envelope, (n_blocks, block_size, 3K), computed once for all layers with the same filters."""
+        return edges.cached(("filters", self.filters), lambda: self._make_filters(edges, padded_edges))
 
-    def _make_filters(self, edges: Edges) -> Tensor:
+    def _make_filters(self, edges: Edges, padded_edges: PaddedEdges) -> Tensor:
         features, envelope = self.radial(edges)
-        filters: Tensor = self.filters(features) * envelope[:, None]
-        return filters
+        return padded_edges.pad(self.filters(features) * envelope[:, None])
+
+    def _directions(self, edges: Edges, padded_edges: PaddedEdges) -> Tensor:
+        """The number 1 and the direction to the neighbour, (n_blocks, 4, block_size); 0 where there is no edge."""
+        return edges.cached("ones and directions", lambda: self._make_directions(edges, padded_edges))
+
+    @staticmethod
+    def _make_directions(edges: Edges, padded_edges: PaddedEdges) -> Tensor:
+        direction = -edges.vector / edges.length[:, None]
+        return padded_edges.pad(torch.cat([torch.ones_like(direction[:, :1]), direction], dim=1)).transpose(1, 2)

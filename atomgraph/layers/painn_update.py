@@ -8,15 +8,15 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.nn.edges import Edges
-from atomgraph.nn.mlp import MLP
-from atomgraph.nn.protocols import Layer
 from atomgraph.layers.scalar_vector import (
     join_scalars_and_vectors,
     scalar_vector_channels,
     scalar_vector_irreps,
     split_scalars_and_vectors,
 )
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.mlp import MLP
+from atomgraph.nn.protocols import Layer
 
 
 class PaiNNUpdate(Layer):

@@ -36,15 +36,21 @@ class Kind:
     ways: Sequence[Way] = BYTES
 
 
-def _potential(path: Path) -> object:
+def _potential(path: Path, units: str | None = None) -> object:
     """Open a potential; one that opens also predicts a pair of its atoms."""
     import atomgraph
 
-    potential = atomgraph.load(path)
+    potential = atomgraph.load(path, units=units)
     if potential.head is None:
         potential.head = potential.heads[0]
     symbols = [potential.elements[0], potential.elements[-1]]
     return potential.predict([ase.Atoms(symbols, [[0, 0, 0], [0, 0.3, 2.1]])], stress=False)
+
+
+def _potential_with_units(path: Path) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _potential(path, "eV/Å")
 
 
 def _native(path: Path) -> tuple[Path, list[Path]]:
@@ -98,6 +104,20 @@ def _foreign_checkpoint(kind: str) -> Callable[[Path], tuple[Path, list[Path]]]:
         return file, [file]
 
     return make
+def _schnetpack(path: Path) -> tuple[Path, list[Path]]:
+    from helpers import schnetpack_files
+
+    file = path / "best_model"
+    file.write_bytes(schnetpack_files.saved(schnetpack_files.small()))
+    return file, [file]
+
+
+def _schnetpack_checkpoint(path: Path) -> tuple[Path, list[Path]]:
+    from helpers import schnetpack_files
+
+    file = path / "best.ckpt"
+    file.write_bytes(schnetpack_files.saved(schnetpack_files.small(schnetpack_files.PaiNN), kind="checkpoint"))
+    return file, [file]
 
 
 def _mace_mutated(content: bytes, random: Random) -> bytes:
@@ -348,6 +368,8 @@ KINDS: dict[str, Kind] = {
     "sevennet": Kind(_foreign_checkpoint("sevennet"), _potential, (_mace_mutated,)),
     "nequip": Kind(_foreign_checkpoint("nequip"), _potential, (_mace_mutated,)),
     "allegro": Kind(_foreign_checkpoint("allegro"), _potential, (_mace_mutated,)),
+    "schnetpack": Kind(_schnetpack, _potential_with_units, (_mace_mutated,)),
+    "schnetpack_checkpoint": Kind(_schnetpack_checkpoint, _potential_with_units, (_mace_mutated,)),
     "ace": Kind(_ace, _potential, TEXT),
     "gap": Kind(_gap, _potential, TEXT),
     "snap": Kind(_snap, _potential, TEXT),
