@@ -115,8 +115,10 @@ def _schnetpack(path: Path) -> tuple[Path, list[Path]]:
 def _schnetpack_checkpoint(path: Path) -> tuple[Path, list[Path]]:
     from helpers import schnetpack_files
 
+    from atomgraph.models import PaiNN
+
     file = path / "best.ckpt"
-    file.write_bytes(schnetpack_files.saved(schnetpack_files.small(schnetpack_files.PaiNN), kind="checkpoint"))
+    file.write_bytes(schnetpack_files.saved(schnetpack_files.small(PaiNN), kind="checkpoint"))
     return file, [file]
 
 

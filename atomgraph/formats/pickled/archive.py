@@ -136,7 +136,8 @@ class Archive:
                 raise FormatError(f"the record {name} has {info.file_size} bytes, {min_size or max_size} were expected")
             return self._zip.read(info)
         except KeyError:
-            raise FormatError(f"the record {name} is missing; copy or download it again") from None
+            shown = name if name.isprintable() else ascii(name)
+            raise FormatError(f"the record {shown} is missing; copy or download it again") from None
         except _DAMAGED as error:
             raise FormatError(f"the record {name} is damaged ({error}); copy or download it again") from None
 

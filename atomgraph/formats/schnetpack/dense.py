@@ -91,12 +91,12 @@ def activation_name(layer: Tree, path: str, attribute: str = "activation") -> st
     """
     module = layer.get(attribute)
     value = layer.attributes.get(attribute)
-    found = str(value) if module is None else f"{module.module}.{module.kind}"
-    name = found.rpartition(".")[2].lower().strip("<>")
+    stored_name = str(value) if module is None else f"{module.module}.{module.kind}"
+    name = stored_name.rpartition(".")[2].lower().strip("<>")
     name = _NAMES.get(name, name)
-    if found.strip("<").split(".")[0] not in ("torch", "schnetpack") or name not in ACTIVATIONS:
+    if stored_name.strip("<").split(".")[0] not in ("torch", "schnetpack") or name not in ACTIVATIONS:
         raise FormatError(
-            f"the layer {path} has the activation function {found[:80]}; atomgraph has {', '.join(ACTIVATIONS)}"
+            f"the layer {path} has the activation function {stored_name[:80]}; atomgraph has {', '.join(ACTIVATIONS)}"
         )
     if module is not None:
         for setting, expected in _SETTINGS.items():
@@ -106,6 +106,6 @@ def activation_name(layer: Tree, path: str, attribute: str = "activation") -> st
                 actual = "several numbers"
             if actual not in (None, expected):
                 raise FormatError(
-                    f"the activation {found} of {path} has {setting} = {actual}; only {expected} is supported"
+                    f"the activation {stored_name} of {path} has {setting} = {actual}; only {expected} is supported"
                 )
     return name

@@ -76,10 +76,10 @@ def _find_terms(tree: Tree) -> tuple[str, list[str]]:
         if module.kind in ("Atomwise", "ZBLRepulsionEnergy", "Aggregation"):
             outputs[module.attribute("output_key", str)] = path, module
         elif module.kind in ("Forces", "Response"):
-            other = set(module.attributes.get("response_properties") or ()) - {"forces", "stress"}
-            if other:
+            unread = set(module.attributes.get("response_properties") or ()) - {"forces", "stress"}
+            if unread:
                 raise FormatError(
-                    f"the module {path} predicts {', '.join(map(str, other))}, which atomgraph does not read"
+                    f"the module {path} predicts {', '.join(map(str, unread))}, which atomgraph does not read"
                 )
             key = module.attribute("energy_key", str)
         else:

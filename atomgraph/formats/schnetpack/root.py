@@ -95,8 +95,8 @@ def _replace_weights(tree: Tree, weights: Any) -> None:
                 if isinstance(new, Tensor) and new.shape == old.shape:
                     tensors[name] = new
                 elif tensors is module.parameters or new is not None:
-                    found = "missing" if new is None else f"not of the shape {tuple(old.shape)}"
-                    raise FormatError(f"the weight {full_name} of the checkpoint is {found}")
+                    problem = "missing" if new is None else f"not of the shape {tuple(old.shape)}"
+                    raise FormatError(f"the weight {full_name} of the checkpoint is {problem}")
 
 
 def _entries(value: Any) -> dict[str, Any]:
