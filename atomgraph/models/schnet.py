@@ -108,10 +108,14 @@ def schnet_readout(
     """Return the readout of ``SchNet`` and ``PaiNN``, with the arguments of these models.
 
     Raises:
-        WiringError: If the aggregation is unknown.
+        WiringError: If the aggregation is unknown, or a mean should have exact energies of isolated atoms.
     """
     if aggregation not in AGGREGATIONS:
         raise WiringError(f"unknown aggregation {aggregation!r}{nearest(str(aggregation), AGGREGATIONS)}")
+    if aggregation == "mean" and baseline is not None and baseline.exact_isolated:
+        raise WiringError(
+            "a mean over atoms has no energies of isolated atoms, so aggregation: mean needs exact_isolated: false"
+        )
     n_heads = 1 if baseline is None else len(baseline.heads)
     widths = [max(channels // 2, 1)] if hidden is None else hidden
     readout = MLP(channels, widths, activation, n_outputs=n_heads)

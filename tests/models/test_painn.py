@@ -83,6 +83,8 @@ def test_invalid_arguments(kind):
         kind(["Si"], 5.0, n_layers=0)
     with pytest.raises(WiringError, match="unknown aggregation 'avg'"):
         kind(["Si"], 5.0, aggregation="avg")
+    with pytest.raises(WiringError, match="aggregation: mean needs exact_isolated: false"):
+        kind(["Si"], 5.0, aggregation="mean", baseline=Baseline(["Si"], exact_isolated=True))
     with pytest.raises(WiringError, match="unknown state 'chrage'; did you mean charge"):
         kind(["Si"], 5.0, states={"chrage": 1})
     with pytest.raises(WiringError, match=r"states\.spin should be a number of residual blocks"):

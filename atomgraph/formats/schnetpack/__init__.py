@@ -100,6 +100,8 @@ def _build(
             model: EnergyModel = MODELS[kind](**model_arguments(tree, terms, elements, factors))
             model = model.to(tree.tensor(f"{terms.readout}.outnet.0.weight").dtype)
             model.load_state_dict(translate_weights(model, tree, terms, factors))
+    except FormatError:
+        raise
     except WiringError as error:
         raise FormatError(f"the file describes a model that cannot be built: {error}") from None
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
