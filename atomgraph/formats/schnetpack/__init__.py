@@ -69,11 +69,11 @@ def _kind(tree: Tree) -> str:
 
 def _elements(path: Path, hints: FileHints, terms: EnergyTerms) -> list[str]:
     """Return the elements that the user states, or those with an offset in the file."""
-    if hints.elements is None and not terms.offsets:
+    if hints.elements is None and not terms.elements:
         return hints.resolve_elements(path, None)
-    elements = list(terms.offsets) if hints.elements is None else hints.elements
-    missing = [symbol for symbol in elements if symbol not in terms.offsets]
-    if terms.offsets and missing:
+    elements = terms.elements if hints.elements is None else hints.elements
+    missing = [symbol for symbol in elements if symbol not in terms.elements]
+    if terms.elements and missing:
         warnings.warn(
             f"{path} has no energy offset (atomref) for {', '.join(missing)}, so these elements were probably not in its "
             f"training data, and their weights are then random",

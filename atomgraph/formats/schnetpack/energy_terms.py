@@ -26,6 +26,7 @@ class EnergyTerms:
         mean: Energy that each atom has in addition; for ``mean``, energy that the structure has in addition.
         offsets: Energies of elements by chemical symbol, without those that are 0.
         extensive: Whether the offsets of the atoms are added; False: their mean is added.
+        elements: Elements in the table of offsets of the file, also if the offsets are not added.
     """
 
     readout: str
@@ -34,6 +35,7 @@ class EnergyTerms:
     mean: float = 0.0
     offsets: dict[str, float] = field(default_factory=dict)
     extensive: bool = True
+    elements: list[str] = field(default_factory=list)
 
 
 def read_energy_terms(tree: Tree) -> EnergyTerms:
@@ -102,35 +104,39 @@ def _find_terms(tree: Tree) -> tuple[str, list[str]]:
 
 
 def _add_offsets(terms: EnergyTerms, tree: Tree, key: str) -> None:
-    """Set mean and offsets of the energy from the postprocessors of the file."""
-    modules = [(path, module) for path, module in _children(tree, "postprocessors") if module.kind not in _CASTS]
-    if modules and tree.attributes.get("do_postprocessing") is False:
+    """Set mean, offsets and elements from the postprocessors of the file."""
+    are_added = tree.attributes.get("do_postprocessing") is not False
+    for path, module in _children(tree, "postprocessors"):
+        if module.kind in _CASTS:
+            continue
+        if module.kind != "AddOffsets":
+            raise FormatError(
+                f"the postprocessor {path} is a {module.kind}, which is not read; atomgraph reads AddOffsets"
+            )
+        if module.attributes.get("_property") == key:
+            _add_module_offsets(terms, module, path, are_added)
+
+
+def _add_module_offsets(terms: EnergyTerms, module: Tree, path: str, are_added: bool) -> None:
+    """Set mean, offsets and elements from one ``AddOffsets``."""
+    if terms.mean or terms.elements:
+        raise FormatError(f"the postprocessor {path} is a second AddOffsets of the energy; only one is read")
+    table = module.tensor("atomref").double().flatten().tolist()
+    symbols = chemical_symbols[1 : len(table)]
+    offsets = {symbol: value for symbol, value in zip(symbols, table[1:], strict=False) if value != 0}
+    terms.elements = list(offsets)
+    adds_mean, adds_offsets = module.attribute("add_mean", bool), module.attribute("add_atomrefs", bool)
+    if not are_added and (adds_mean or adds_offsets):
         warnings.warn(
             "the file was saved with do_postprocessing: False; its energies are without the offsets of elements, as in "
             "schnetpack",
             stacklevel=2,
         )
         return
-    for path, module in modules:
-        if module.kind != "AddOffsets":
-            raise FormatError(
-                f"the postprocessor {path} is a {module.kind}, which is not read; atomgraph reads AddOffsets"
-            )
-        if module.attributes.get("_property") == key:
-            _add_module_offsets(terms, module, path)
-
-
-def _add_module_offsets(terms: EnergyTerms, module: Tree, path: str) -> None:
-    if terms.mean or terms.offsets:
-        raise FormatError(f"the postprocessor {path} is a second AddOffsets of the energy; only one is read")
     terms.extensive = module.attribute("is_extensive", bool)
-    if not terms.extensive and terms.aggregation == "sum":
+    if not terms.extensive and terms.aggregation == "sum" and (adds_mean or adds_offsets):
         raise FormatError(
             f"the postprocessor {path} adds a mean over atoms (is_extensive: False) to a sum, which is not read"
         )
-    if module.attribute("add_mean", bool):
-        terms.mean = float(module.tensor("mean").double().sum())
-    if module.attribute("add_atomrefs", bool):
-        table = module.tensor("atomref").double().flatten().tolist()
-        symbols = chemical_symbols[1 : len(table)]
-        terms.offsets = {symbol: value for symbol, value in zip(symbols, table[1:], strict=False) if value != 0}
+    terms.mean = float(module.tensor("mean").double().sum()) if adds_mean else 0.0
+    terms.offsets = offsets if adds_offsets else {}

@@ -131,15 +131,16 @@ def test_offsets_that_are_switched_off_are_not_added(tmp_path):
         root.postprocessors[1].add_atomrefs = False
 
     path = written(tmp_path, saved(small(), change))
-    potential = atomgraph.load(path, elements=ELEMENTS, units="eV/Å")
+    potential = atomgraph.load(path, units="eV/Å")
     assert potential.model.baseline.e0.tolist() == [[-0.5, -0.5, -0.5]]
+    assert potential.elements == ELEMENTS  # from the table of offsets, although the offsets are not added
 
     def switch_off(root, make):
         root.do_postprocessing = False
 
     path = written(tmp_path, saved(small(), switch_off))
     with pytest.warns(UserWarning, match="do_postprocessing"):
-        potential = atomgraph.load(path, elements=ELEMENTS, units="eV/Å")
+        potential = atomgraph.load(path, units="eV/Å")
     assert not potential.model.baseline.e0.any()
 
 
