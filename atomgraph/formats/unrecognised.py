@@ -26,8 +26,8 @@ CONTENTS = (  # (bytes near the beginning, description)
 )
 READABLE_FORMATS = (
     "atomgraph reads the .safetensors files that potential.save and `atomgraph train` write, their run folders, MACE's "
-    ".model files, checkpoints and packages of nequip and SevenNet, SchNet and PaiNN of schnetpack 2 (best_model), deepmd-kit's "
-    ".dp, .yaml, .pt, .pth and .pb, GAP's .xml, LAMMPS's SNAP (.snapcoeff with .snapparam), and python-ace's .yaml"
+    ".model files, checkpoints and packages of nequip and SevenNet, SchNet and PaiNN of schnetpack 2 (best_model), "
+    "deepmd-kit's .dp, .yaml, .pt, .pth and .pb, GAP's .xml, LAMMPS's SNAP (.snapcoeff with .snapparam), and python-ace's .yaml"
 )
 
 

@@ -104,6 +104,8 @@ def _foreign_checkpoint(kind: str) -> Callable[[Path], tuple[Path, list[Path]]]:
         return file, [file]
 
     return make
+
+
 def _schnetpack(path: Path) -> tuple[Path, list[Path]]:
     from helpers import schnetpack_files
 
