@@ -142,7 +142,7 @@ MODULES = {
     "formats.finite": "formats.finite_check",
     "formats.foreign": "formats.unrecognised",
     "formats.mace.distances": "formats.mace.radial",
-    "formats.pickled.archive": "formats.pickled.archive",
+    "formats.mace.archive": "formats.pickled.archive",
     "formats.mace.inert": "formats.pickled.safe_pickle",
     "formats.mace.pieces": "formats.mace.weight_map",
     "formats.mace.plain": "formats.pickled.decode",
