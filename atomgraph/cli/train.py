@@ -24,7 +24,7 @@ Imports = Annotated[
     typer.Option(
         "--import",
         metavar="MODULE",
-        help="Import a module with your parts first; with --resume only these and atomgraph's are used.",
+        help="Import this module with your own parts first. With --resume, other modules are not imported.",
     ),
 ]
 

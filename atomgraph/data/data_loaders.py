@@ -98,7 +98,7 @@ class GraphLoader(DataLoader[AtomicGraph]):
             raise DataError(f"the sampler was made for {len(sampler.n_labels)} structures, but got {len(graphs)}")
         self._position = 0
         keywords.setdefault("collate_fn", collate)
-        keywords.setdefault("generator", torch.Generator())  # seeds of workers do not use the random numbers of the run
+        keywords.setdefault("generator", torch.Generator())  # of the seeds of workers; torch's own state is not changed
         super().__init__(GraphDataset(graphs), batch_sampler=sampler, **keywords)
 
     def __iter__(self) -> Any:

@@ -72,7 +72,8 @@ def restart_elements(potential: Potential, like: Mapping[str, str]) -> Potential
     symbols = potential.elements
     rows = list(range(len(symbols)))
     for symbol, source in like.items():
-        row, rows[row] = find_indices([symbol, source], symbols, "element")
+        row, source_row = find_indices([symbol, source], symbols, "element")
+        rows[row] = source_row
         if source in like:
             raise WiringError(f"{symbol} cannot copy the weights of {source}, because {source} is restarted, too")
     note = "restarted the elements " + ", ".join(f"{symbol} like {source}" for symbol, source in like.items())

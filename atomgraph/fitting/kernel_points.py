@@ -71,14 +71,14 @@ def choose_sparse_points(
 ) -> list[str]:
     """Choose the sparse points of every kernel of a potential from the structures, and set them.
 
-    - ``SparseKernel`` gets environments of each element. For dot products, points are projected on the span of all
-      environments, so that derivatives are needed in fewer directions.
+    - ``SparseKernel`` gets environments of each element. For dot products, components of the points along directions in
+      which the environments hardly vary are removed, so that derivatives are needed in fewer directions.
     - ``PairKernel`` gets distances with equal spacing, from the shortest bond of its pair of elements to the cutoff, which
       is not included.
     - ``TripleKernel`` gets triples of the structures.
 
-    Linearly dependent points are removed. If a kernel then has fewer points than requested, its other basis functions are
-    zero.
+    Linearly dependent points are removed. The number of basis functions of a kernel is fixed; without a point, a basis
+    function is zero.
 
     Args:
         potential: Potential; the points of its kernels are changed.

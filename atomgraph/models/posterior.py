@@ -69,7 +69,7 @@ def energy_basis(model: EnergyModel, graph: AtomicGraph) -> Tensor:
     sums = _sum_all_bases(model, graph)
     if model.baseline.exact_isolated:
         sums = sums - _sum_all_bases(model, without_edges(graph))
-    return sums * model.baseline.scale[0]
+    return sums * model.baseline.scale[0]  # a fit in closed form has one head
 
 
 def _sum_all_bases(model: EnergyModel, graph: AtomicGraph) -> Tensor:

@@ -2,7 +2,8 @@
 
 ``BASES`` lists functions of the distance and the cutoff, without an envelope; envelopes are in ``cutoff.py``.
 ``ACE_RADIALS`` lists pacemaker's radial functions of the atomic cluster expansion, and the additions ``Bessel`` and
-``Legendre``. They are zero from the cutoff on, and smooth there if they have a width; ``ChebLinear`` jumps, as in pacemaker.
+``Legendre``. They are zero from the cutoff on. ``ChebExpCos``, ``Bessel`` and ``Legendre`` are switched off over a width;
+``SBessel`` and ``ChebPow`` ignore the width and vanish by themselves; ``ChebLinear`` jumps, as in pacemaker.
 All functions have two derivatives below the cutoff.
 
 Sources: Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022);
@@ -166,7 +167,8 @@ def cosine_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
 def polynomial_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
     r"""Switching function: 1, then :math:`1 - x^3(10 - 15x + 6x^2)` with :math:`x = (r - r_c + d) / d`, and 0 from r_c on.
 
-    At the inner cutoff, this polynomial switches off the core repulsion, and 1 minus this polynomial switches on the basis.
+    Models of the atomic cluster expansion also use it with their inner cutoff as :math:`r_c`: there it switches off the core
+    repulsion, and 1 minus this function switches on the basis.
 
     Args:
         length: Distances r, (n,), Å.

@@ -131,6 +131,7 @@ class TripleIntegrals:
         shapes = list(zip(self._n_pairs, self._n_functions, strict=True))
         n_products = [n_pairs * n_functions for n_pairs, n_functions in shapes]
         product_weights = weights.new_zeros(len(weights), sum(n_products))
+        # product rule: an integral has a gradient with respect to each of its three functions; equal functions add up
         product_weights = product_weights.index_add(1, constants["product_index"].flatten(), weights.repeat(1, 3))
         pairs = self._pairs(self._functions(coefficients, grid), constants)
         gradients = [  # with respect to the functions on the grid, for even and odd degrees
@@ -138,7 +139,7 @@ class TripleIntegrals:
             for weight, shape, pair in zip(product_weights.split(n_products, dim=1), shapes, pairs, strict=True)
         ]
         harmonics = grid.split(_harmonics_per_degree(n))
-        return torch.cat([gradients[m % 2][:, m // 2] @ harmonics[m].T for m in range(n + 1)], dim=2)
+        return torch.cat([gradients[l % 2][:, l // 2] @ harmonics[l].T for l in range(n + 1)], dim=2)
 
     @torch.no_grad()
     def jacobian(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
@@ -169,7 +170,7 @@ class TripleIntegrals:
         n_even_products = len(rows[0]) * len(self._harmonics_by_parity[0])
         sources, factors, targets = [], [], []
         for integral, form in enumerate(forms):
-            for (n, channel), pair in dict(form).items():
+            for (n, channel), pair in dict(form).items():  # each different function once
                 parity_harmonics, harmonics = self._harmonics_by_parity[n % 2], np.arange(starts[n], starts[n + 1])
                 start = (n % 2) * n_even_products + rows[n % 2][pair] * len(parity_harmonics)
                 sources.append(start + np.searchsorted(parity_harmonics, harmonics))

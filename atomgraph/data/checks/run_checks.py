@@ -104,7 +104,9 @@ def duplicates(
         second_energy = float(second_labels["energy"]) / len(frames[pair.second])
         difference = abs(first_energy - second_energy)
         rms_force = max(_rms_force(first_labels), _rms_force(second_labels))
-        if difference > MAX_ENERGY_DIFFERENCE + 3 * pair.distance * rms_force:
+        if (
+            difference > MAX_ENERGY_DIFFERENCE + 3 * pair.distance * rms_force
+        ):  # displacement · force, with a margin of 3
             findings.append(
                 Finding(
                     "contradiction",
@@ -133,7 +135,7 @@ def duplicates(
 
 
 def _rms_force(label: dict[str, np.ndarray]) -> float:
-    """Return the RMS force, at least 1 eV/Å, because strains also change the energy of similar structures."""
+    """Return the RMS force, at least 1 eV/Å: forces can be zero although a strain changes the energy."""
     return max(1.0, float(np.sqrt((label["forces"] ** 2).mean()))) if "forces" in label else 1.0
 
 

@@ -91,5 +91,5 @@ MD17 = Format(
     units={"energy": "kcal/mol", "length": "Å"},
     units_in=_units_in,
     reads_compressed=False,
-    compared_with="sgdml (z, R, E, F); rMD17's names not yet",
+    compared_with="sgdml (arrays z, R, E, F); the arrays of rMD17 are not compared yet",
 )

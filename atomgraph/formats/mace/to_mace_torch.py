@@ -15,7 +15,7 @@ OTHER_SETTINGS = (
     "biased_readout",
     "gate",
     "avg_num_neighbors",
-)  # not arguments of the constructor
+)  # not passed unchanged to the constructor
 
 
 def main(source, target):

@@ -57,6 +57,7 @@ def mace_tensors(model: MACE) -> dict[str, Tensor]:
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     result = convert_to_mace(tensor_slices(model), state)
     baseline, layers = model.baseline, model.branches[0].layers
+    # mace-torch does not subtract the energy of the network for an isolated atom, so its E0 contains this energy
     result["atomic_energies_fn.atomic_energies"] = (baseline.e0 - model.isolated_energies()).detach().cpu()
     for name in ("scale", "shift"):
         result[f"scale_shift.{name}"] = getattr(baseline, name).detach().cpu().clone()
@@ -87,7 +88,7 @@ def mace_arguments(model: MACE) -> dict[str, Any]:
     """Return the arguments of mace-torch's constructor, as JSON values; FormatError for settings without an argument."""
     layers, radial, baseline = model.branches[0].layers, model.branches[0].layers[0].radial, model.baseline
     interactions = _layer_values(model, "interaction", lambda layer: layer.arguments["interaction"], skip_first=True)
-    for name in ("radial_hidden", "by_element", "parity", "coupling_dtype", "activation_gain"):
+    for name in ("radial_hidden", "by_element", "parity", "coupling_dtype", "activation_gain"):  # all layers must agree
         _layer_values(model, name, lambda layer, name=name: layer.arguments[name])
     if any(layer.arguments["residual"] != "auto" for layer in layers):
         raise FormatError("mace-torch always adds the residual to the products; this model does not")

@@ -19,7 +19,7 @@ from atomgraph.old_names import OldAttribute
 
 
 class DistanceTransform(Part):
-    """Base of functions of an edge's distance and the covalent radii of both atoms that replace the distance.
+    """Base of distance transforms, functions of the distance of an edge and the covalent radii of its atoms.
 
     Args:
         elements: Chemical symbols.
@@ -85,6 +85,7 @@ class Agnesi(DistanceTransform):
     def forward(self, edges: Edges) -> Tensor:
         """Transformed distances x, (n_edges,), no unit."""
         u = edges.length / (0.5 * self.radius_sums(edges))
+        # the fraction of the formula, with numerator and denominator times u^(p − q)
         return 1.0 / (1.0 + self.a * u**self.p / (1.0 + u ** (self.p - self.q)))
 
 
