@@ -26,7 +26,7 @@ test-gpu: .venv/ready   ## the CPU's numbers on a CUDA device
 sanitize: .venv/ready   ## the kernels' tests under g++'s address and undefined-behaviour sanitizers
 	LD_PRELOAD="$$(for library in asan ubsan stdc++; do g++ -print-file-name=lib$$library.so; done | tr '\n' ' ')" \
 	ASAN_OPTIONS=detect_leaks=0 ATOMGRAPH_KERNEL_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -g1" CXX=g++ \
-	$(RUN) -m pytest -m "not slow" tests/kernels tests/compiled tests/graph/test_neighbours.py
+	$(RUN) -m pytest -m "not slow" tests/kernels tests/compiled tests/graph/test_neighbours.py tests/nn/equivariant/test_coupled_sums.py
 
 lint: .venv/ready       ## style and types
 	$(BIN)/ruff check .

@@ -12,7 +12,12 @@ from atomgraph.kernels.processor import LEVELS, architecture, usable_levels
 from atomgraph.kernels.toolchain import compile_library, extra_flags, load_library, source_key, switched_off
 
 FOLDER = Path(__file__).parent
-KERNELS = {"neighbours": ("-ffp-contract=off",)}  # name of the source file: additional compiler flags
+#: Name of the source file: additional compiler flags.
+KERNELS: dict[str, tuple[str, ...]] = {
+    "neighbours": ("-ffp-contract=off",),
+    "coupled_sums_float32": (),
+    "coupled_sums_float64": (),
+}
 
 
 def library(name: str) -> ctypes.CDLL | None:

@@ -22,7 +22,6 @@ from atomgraph.nn.equivariant.irrep_blocks import Blocks, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.radial_network import ScaledMLP
-from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.spherical import spherical_harmonics
@@ -145,16 +144,16 @@ class NequIPLayer(MessageLayer):
         factor = self.neighbours().rsqrt()
         scale = factor[edges.element][:, None, None] if factor.ndim else factor  # (n_atoms, 1, 1) or ()
         up = {irrep: block * scale.to(block.dtype) for irrep, block in up.items()}
-        padded_edges = PaddedEdges.of(edges)
+        arranged = self.convolution.arrange(edges)
         features, envelope = self.radial(edges)
-        weights: Tensor = self.network(padded_edges.pad(features))
+        weights: Tensor = self.network(arranged.arrange(features))
         if envelope is not None:
-            weights = weights * padded_edges.pad(envelope)[:, :, None]
-        return self.convolution(up, weights, self._harmonics(edges), padded_edges)
+            weights = weights * arranged.arrange(envelope)[..., None]
+        return self.convolution(up, weights, arranged.arrange(self._harmonics(edges)), arranged)
 
     def _harmonics(self, edges: Edges) -> Tensor:
-        """Return the harmonics in blocks, (n_blocks, block_size, n_harmonics), computed once for all layers."""
-        key = ("harmonics in blocks", self.l_max, self.solid_harmonics)
+        """Return the harmonics, (n_edges, n_harmonics), computed once for all layers."""
+        key = ("harmonics", self.l_max, self.solid_harmonics)
         return edges.cached(key, lambda: self._make_harmonics(edges))
 
     def _make_harmonics(self, edges: Edges) -> Tensor:
@@ -165,7 +164,7 @@ class NequIPLayer(MessageLayer):
                 [irrep.l for _, irrep in self.harmonics for _ in range(irrep.dim)], device=harmonics.device
             )
             harmonics = harmonics * exact.length[:, None] ** degrees
-        return PaddedEdges.of(edges).pad(harmonics.to(edges.vector.dtype))
+        return harmonics.to(edges.vector.dtype)
 
     def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
         """Count the neighbours in a batch of the training data."""

@@ -54,6 +54,10 @@ class PaddedEdges:
         neighbour = centre.new_zeros(len(centre) * block_size).index_copy(0, slot, edges.neighbour)
         return cls(slot, centre, neighbour.view(-1, block_size), block_size, edges.n_atoms)
 
+    def arrange(self, rows: Tensor) -> Tensor:
+        """Return rows of edges in blocks: the same as ``pad``. ``EdgeLists.arrange`` returns them unchanged."""
+        return self.pad(rows)
+
     def pad(self, rows: Tensor) -> Tensor:
         """Copy rows of edges, (n_edges, ...), into blocks, (n_blocks, block_size, ...)."""
         padded = rows.new_zeros(len(self.centre) * self.block_size, *rows.shape[1:]).index_copy(0, self.slot, rows)

@@ -15,7 +15,6 @@ from atomgraph.nn.equivariant.convolution import Convolution
 from atomgraph.nn.equivariant.irrep_blocks import Blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
-from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
 from atomgraph.old_names import old_names_of
 
@@ -78,7 +77,7 @@ class Interaction(Part):
 
         Args:
             h: Features of atoms, by irrep.
-            harmonics: Spherical harmonics of the edges in ``PaddedEdges``, (n_blocks, block_size, n_harmonics).
+            harmonics: Spherical harmonics of the edges, (n_edges, n_harmonics).
             edges: Edges of the graph.
         """
 
@@ -92,14 +91,14 @@ class Interaction(Part):
             inputs: Inputs of the network, (n_edges, n_inputs).
             envelope: Factor on the weights, (n_edges,); None for 1.
             up: Features :math:`W^{up} h`, by irrep.
-            harmonics: Spherical harmonics in ``PaddedEdges``, (n_blocks, block_size, n_harmonics).
+            harmonics: Spherical harmonics of the edges, (n_edges, n_harmonics).
             edges: Edges of the graph.
         """
-        padded_edges = PaddedEdges.of(edges)
-        weights: Tensor = network(padded_edges.pad(inputs))
+        arranged = self.convolution.arrange(edges)
+        weights: Tensor = network(arranged.arrange(inputs))
         if envelope is not None:
-            weights = weights * padded_edges.pad(envelope)[:, :, None]
-        return self.convolution(up, weights, harmonics, padded_edges)
+            weights = weights * arranged.arrange(envelope)[..., None]
+        return self.convolution(up, weights, arranged.arrange(harmonics), arranged)
 
 
 def divide(blocks: Blocks, divisor: Tensor) -> Blocks:

@@ -27,7 +27,6 @@ from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep, from_block
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
-from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.spherical import spherical_harmonics
@@ -152,13 +151,12 @@ class MACELayer(MessageLayer):
         return from_blocks(result, self.irreps_out)
 
     def _harmonics(self, edges: Edges) -> Tensor:
-        """Return the harmonics in ``PaddedEdges``, (n_blocks, block_size, n_harmonics), computed once for all layers."""
+        """Return the harmonics, (n_edges, n_harmonics), computed once for all layers."""
 
         def compute() -> Tensor:
-            harmonics = spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)
-            return PaddedEdges.of(edges).pad(harmonics)
+            return spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)
 
-        return edges.cached(("harmonics in blocks", self.l_max), compute)
+        return edges.cached(("harmonics", self.l_max), compute)
 
     def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
         """Count the neighbours in a batch, if the interaction divides by their mean number."""

@@ -10,8 +10,13 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
+from atomgraph.kernels.coupled_sums import SumPath
 from atomgraph.nn.constants import Constants
+from atomgraph.nn.edge_lists import EdgeLists
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.equivariant.coupled_sums import coupled_sums, has_kernel
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_per_irrep
+from atomgraph.nn.equivariant.sum_paths import SumPaths
 from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
 from atomgraph.old_names import OldAttribute
@@ -89,6 +94,38 @@ class Convolution(Part):
             **{f"path{k}": _coupling(path, coupling_dtype) for k, path in enumerate(self.paths) if path.feature.l > 0}
         )
         self.coupling_dtype = coupling_dtype
+        self._sum_paths, matrix = self._make_sum_paths()
+        self._matrices = Constants(matrix=matrix)
+
+    def _make_sum_paths(self) -> tuple[SumPaths, np.ndarray]:
+        """Return the paths for the kernel, and the map from harmonics to the matrices of an edge, (n_harmonics, n_matrix)."""
+        features = [irrep for _, irrep in self.irreps_in]
+        messages = list(dict.fromkeys(path.message for path in self.paths))
+        message_channels = [0] * len(messages)
+        paths, matrices, n_weights, n_matrix = [], [], 0, 0
+        for path, channels in zip(self.paths, self.path_channels, strict=True):
+            feature, message, d1, d3 = (
+                features.index(path.feature),
+                messages.index(path.message),
+                path.feature.dim,
+                path.message.dim,
+            )
+            paths.append(SumPath(feature, message, d1, d3, channels, n_weights, n_matrix, message_channels[message]))
+            message_channels[message] += channels
+            n_weights, n_matrix = n_weights + channels, n_matrix + d1 * d3
+            coupling = _coupling(path, self.coupling_dtype) if path.feature.l > 0 else np.eye(path.harmonics.dim)
+            columns = np.zeros((self.harmonics.dim, d1 * d3))
+            columns[self._harmonic_columns[path.harmonics]] = (
+                coupling.reshape(-1, d1, d3).transpose(0, 2, 1).reshape(-1, d1 * d3)
+            )
+            matrices.append(columns)
+        dims = [irrep.dim for irrep in messages]
+        sum_paths = SumPaths(paths, len(features), n_weights, n_matrix, dims, message_channels)
+        return sum_paths, np.concatenate(matrices, axis=1)
+
+    def arrange(self, edges: Edges) -> PaddedEdges | EdgeLists:
+        """Return the edges as the argument of ``forward``: edge lists if there is a kernel, else padded blocks."""
+        return EdgeLists.of(edges) if has_kernel(self._sum_paths, edges.vector) else PaddedEdges.of(edges)
 
     @property
     def n_weights(self) -> int:
@@ -119,18 +156,26 @@ class Convolution(Part):
         matrix = torch.from_numpy(_coupling(path, self.coupling_dtype))
         return matrix.unflatten(1, (path.feature.dim, path.message.dim))
 
-    def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, padded_edges: PaddedEdges) -> Blocks:
+    def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, edges: PaddedEdges | EdgeLists) -> Blocks:
         """Compute the summed messages.
 
         Args:
             h: Features by irrep, (n_atoms, 2l+1, channels).
-            weights: Weights w, (n_blocks, block_size, n_weights).
-            harmonics: Harmonics Y, (n_blocks, block_size, n_harmonics), zeros in the padding of a block.
-            padded_edges: Edges in padded blocks.
+            weights: Weights w, (n_edges, n_weights), as ``edges.arrange`` returns them.
+            harmonics: Harmonics Y, (n_edges, n_harmonics), as ``edges.arrange`` returns them.
+            edges: Edges for the kernel, or in padded blocks; see ``arrange``.
 
         Returns:
             Messages A by irrep, (n_atoms, 2l₃+1, channels of all paths to l₃).
         """
+        if isinstance(edges, PaddedEdges):
+            return self._sum_blocks(h, weights, harmonics, edges)
+        matrices = harmonics @ self._matrices.like(harmonics)["matrix"]
+        messages = coupled_sums(self._sum_paths, [h[irrep] for _, irrep in self.irreps_in], weights, matrices, edges)
+        return dict(zip(dict.fromkeys(path.message for path in self.paths), messages, strict=True))
+
+    def _sum_blocks(self, h: Blocks, weights: Tensor, harmonics: Tensor, padded_edges: PaddedEdges) -> Blocks:
+        """Compute the messages by operations of torch, with weights and harmonics in padded blocks."""
         path_weights = weights.split(self.path_channels, dim=2)
         neighbours = {irrep: padded_edges.gather_neighbours(block) for irrep, block in h.items()}
         coupling = self._coupling.like(harmonics)

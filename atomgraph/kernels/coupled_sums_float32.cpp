@@ -1,0 +1,3 @@
+// Coupled sums and their derivatives in float32.
+#define REAL float
+#include "coupled_sums.h"
