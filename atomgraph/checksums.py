@@ -15,7 +15,9 @@ from atomgraph.old_names import old_names_of
 
 KEY = "sha256"  # key of the checksum in the JSON object of the header
 BLANK = "0" * 64
-_MARK = rb"\"sha256\": \""  # the key inside a JSON string of the header, with escaped quotation marks
+# The header is JSON, and safetensors stores metadata as strings. Therefore atomgraph's JSON object is a string in the header,
+# and each quotation mark of the object has a backslash.
+_MARK = rb"\"sha256\": \""
 _LARGEST_HEADER = 100_000_000  # bytes; the limit of safetensors
 _CHUNK = 1 << 20  # bytes
 

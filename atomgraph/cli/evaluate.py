@@ -50,13 +50,13 @@ def evaluate(
     data: Structures,
     out: Out = None,
     overwrite: Overwrite = False,
-    key: LabelKeys = None,
-    unit: LabelUnits = None,
+    label_keys: LabelKeys = None,
+    label_units: LabelUnits = None,
     types: Types = None,
     format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
-    units: Units = None,
+    model_units: Units = None,
     device: Device = "cpu",
     dtype: KernelDtype = None,
     compile: Compile = None,
@@ -65,10 +65,15 @@ def evaluate(
     """Compute errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
     if out is not None:
         check_folder(out, overwrite=overwrite)
-    potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    potential = load_model(model, head=head, elements=elements, units=model_units, device=device, imports=imports)
     notes = ReadingNotes()
     frames = read(
-        [str(path) for path in data], keys=entries(key), units=entries(unit), types=types, format=format, notes=notes
+        [str(path) for path in data],
+        keys=entries(label_keys),
+        units=entries(label_units),
+        types=types,
+        format=format,
+        notes=notes,
     )
     warn_undetermined_e0(potential, frames)
     predictor = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))

@@ -90,7 +90,8 @@ def read_content(source: BaseModel | Mapping[str, Any] | str | Path, overrides: 
     # Without terms in the configuration, indices in options such as fit.terms.0.weight=2 are those of the default terms.
     if any(option.startswith("fit.terms.") for option in options):
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    return convert_elements(apply_torchrun(replace_old_names_with_warning(apply_options(content, options))))
+    content = replace_old_names_with_warning(apply_options(content, options))  # values of options can contain old names
+    return convert_elements(apply_torchrun(content))
 
 
 def validate_content(content: dict[str, Any], schema: type[Schema]) -> Schema:

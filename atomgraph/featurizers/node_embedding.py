@@ -22,7 +22,7 @@ FIELDS = {
     "charge": "charge",
     "total_spin": "spin",
     "spin": "spin",
-}  # name of a state, in configurations and in MACE's files: field of the graph
+}  # name of a quantity of the structure, in configurations and in MACE's files: field of the graph
 # accepted keys of the settings in ``global_state``
 KEYS = ("type", "per", "emb_dim", "num_classes", "offset", "in_dim", "use_bias")
 
@@ -36,9 +36,11 @@ class NodeEmbedding(Featurizer):
     Args:
         elements: Chemical symbols.
         channels: Number of features.
-        global_state: Settings of the vector s of ``total_charge`` (e) and of ``total_spin`` (multiplicity). ``type:
-            categorical``: s is the row (value plus ``offset``) of a table with ``num_classes`` rows. ``type: continuous``: s
-            is the output of a small network, with biases if ``use_bias``. ``emb_dim`` is the length of s. None: no vectors s.
+        global_state: Settings of the vectors s by name of the quantity, for example ``{"total_charge": {"type":
+            "categorical", "num_classes": 9, "offset": 4, "emb_dim": 16}}``. Quantities are ``total_charge``, in e, and
+            ``total_spin``, the multiplicity. ``categorical``: s is a row of a table with ``num_classes`` rows; the index of
+            the row is the value plus ``offset``. ``continuous``: s is the output of a small network of the value, with
+            biases if ``use_bias``. ``emb_dim`` is the length of s. None: no vectors s.
 
     Raises:
         WiringError: If a key or type is unknown, or a number is missing or below one.

@@ -49,9 +49,10 @@ class TripleIntegrals:
 
     .. math:: I^{abc}_{n_1 n_2 n} = \langle f^a_{n_1} f^b_{n_2} f^c_n \rangle, \qquad f^a_n(g) = \sum_{lm} c_{anlm} Z_{nlm}(g)
 
-    The mean over the sphere is a sum over a grid, exact for these degrees (``harmonics_on_grid``). The product of a pair of
-    functions is multiplied with all functions whose degree has the same parity as the sum of the degrees of the pair. These
-    are matrix products for groups of a few atoms. Only the coefficients are stored for the derivatives.
+    The mean over the sphere is a sum over a grid, exact for these degrees (``harmonics_on_grid``). For each parity and atom,
+    one matrix product multiplies all pairs of functions with all functions whose degree has the parity of the pair; integrals
+    with an odd sum of degrees are zero. Atoms are computed in small groups, which limits memory. Only the coefficients are
+    stored for the derivatives.
 
     Args:
         n_max: Highest degree n.
@@ -73,9 +74,11 @@ class TripleIntegrals:
             product_index |= {key: len(product_index) + i for i, key in enumerate(keys)}
         self._n_pairs, self._n_functions = list(map(len, pairs_by_parity)), list(map(len, functions_by_parity))
         channels = product(range(n_channels), repeat=3)
-        factors = [tuple(zip(t, c, strict=True)) for c in channels for t in degree_triples(n_max)]
+        integrands = [
+            tuple(zip(t, c, strict=True)) for c in channels for t in degree_triples(n_max)
+        ]  # three functions each
         # each integral of three functions in three forms: one function, times the pair of the other two
-        forms = [[(x, _sorted_pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in factors]
+        forms = [[(x, _sorted_pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in integrands]
         function_index = {f: i for i, f in enumerate(functions)}
         degree = np.repeat(np.arange(n_max + 1), _harmonics_per_degree(n_max))
         self._harmonics_by_parity = [np.flatnonzero(degree % 2 == parity) for parity in (0, 1)]
@@ -145,8 +148,9 @@ class TripleIntegrals:
     def jacobian(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
         r"""Compute the Jacobian of the integrals with respect to the coefficients.
 
-        By the product rule, :math:`\partial I/\partial c_{anlm} = \langle Z_{nlm} f^b_{n_2} f^c_{n_3} \rangle`, times two
-        or three for equal functions: one matrix product of all pairs with all harmonics of the same parity.
+        By the product rule, :math:`\partial I/\partial c_{anlm} = \langle Z_{nlm} f^b_{n_2} f^c_{n_3} \rangle`. This is
+        multiplied by two or three if two or three of the functions are equal. One matrix product multiplies all pairs with
+        all harmonics of the same parity.
 
         Returns:
             Jacobian, (n_atoms, n_channels³ · n_triples, n_channels, n_harmonics).
@@ -168,15 +172,15 @@ class TripleIntegrals:
         starts = np.concatenate([[0], np.cumsum(_harmonics_per_degree(self.n_max))])
         rows = [{pair: i for i, pair in enumerate(pairs)} for pairs in pairs_by_parity]
         n_even_products = len(rows[0]) * len(self._harmonics_by_parity[0])
-        sources, factors, targets = [], [], []
+        sources, multiplicities, targets = [], [], []
         for integral, form in enumerate(forms):
             for (n, channel), pair in dict(form).items():  # each different function once
                 parity_harmonics, harmonics = self._harmonics_by_parity[n % 2], np.arange(starts[n], starts[n + 1])
                 start = (n % 2) * n_even_products + rows[n % 2][pair] * len(parity_harmonics)
                 sources.append(start + np.searchsorted(parity_harmonics, harmonics))
-                factors.append(np.full(len(harmonics), float(sum(f == (n, channel) for f, _ in form))))
+                multiplicities.append(np.full(len(harmonics), float(sum(f == (n, channel) for f, _ in form))))
                 targets.append((integral * self.n_channels + channel) * n_harmonics + harmonics)
-        columns = {"jacobian_source": sources, "jacobian_factor": factors, "jacobian_target": targets}
+        columns = {"jacobian_source": sources, "jacobian_factor": multiplicities, "jacobian_target": targets}
         return {name: np.concatenate(parts) for name, parts in columns.items()}
 
     def _functions(self, coefficients: Tensor, grid: Tensor) -> Tensor:

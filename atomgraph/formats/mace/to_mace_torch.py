@@ -73,7 +73,9 @@ def fill(model, arrays, dtype, torch):
             values = torch.from_numpy(array.copy()).to(dtype if tensor.is_floating_point() else tensor.dtype)
             if values.numel() == tensor.numel():
                 tensor.copy_(values.reshape(tensor.shape))
-            elif "contractions" in name:  # couplings in another basis than that of mace-torch
+            elif (
+                "contractions" in name
+            ):  # another basis of couplings has other paths, so couplings and weights have other shapes
                 _replace(owner, key, values, tensor, torch)
             else:
                 raise SystemExit(f"{name} has {values.numel()} numbers, but mace-torch needs {tensor.numel()}")
