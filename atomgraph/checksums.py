@@ -13,9 +13,11 @@ from typing import BinaryIO
 
 from atomgraph.old_names import old_names_of
 
-KEY = "sha256"  # key of the checksum in the JSON object of the header
+KEY = "sha256"  # key of the checksum in atomgraph's metadata, a JSON object
 BLANK = "0" * 64
-_MARK = rb"\"sha256\": \""  # the key inside a JSON string of the header, with escaped quotation marks
+# The header of a safetensors file is JSON, and its metadata are strings. Atomgraph's JSON object is one of these strings, so
+# its quotation marks are escaped in the header: these bytes contain the backslashes.
+_MARK = rb"\"sha256\": \""
 _LARGEST_HEADER = 100_000_000  # bytes; the limit of safetensors
 _CHUNK = 1 << 20  # bytes
 

@@ -50,13 +50,13 @@ def evaluate(
     data: Structures,
     out: Out = None,
     overwrite: Overwrite = False,
-    key: LabelKeys = None,
-    unit: LabelUnits = None,
-    types: Types = None,
+    label_keys: LabelKeys = None,
+    label_units: LabelUnits = None,
+    atom_types: Types = None,
     format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
-    units: Units = None,
+    model_units: Units = None,
     device: Device = "cpu",
     dtype: KernelDtype = None,
     compile: Compile = None,
@@ -65,23 +65,22 @@ def evaluate(
     """Compute errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
     if out is not None:
         check_folder(out, overwrite=overwrite)
-    potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    potential = load_model(model, head=head, elements=elements, units=model_units, device=device, imports=imports)
     notes = ReadingNotes()
-    frames = read(
-        [str(path) for path in data], keys=entries(key), units=entries(unit), types=types, format=format, notes=notes
-    )
+    paths = [str(path) for path in data]
+    keys, units = entries(label_keys), entries(label_units)
+    frames = read(paths, keys=keys, units=units, types=atom_types, format=format, notes=notes)
     warn_undetermined_e0(potential, frames)
     predictor = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     comparison = compare(predictor, frames, progress=True)
     require_samples(comparison, notes)
     console = output_console()
-    names = ", ".join(str(path) for path in data)
-    console.print(error_table(comparison, f"{model} on {names}").rich())
+    console.print(error_table(comparison, f"{model} on {', '.join(paths)}").rich())
     console.print(describe_speed(comparison), markup=False, soft_wrap=True)
     if out is not None:
         is_new = not out.exists()
         try:
-            _write_results(out, comparison, {"model": model, "data": [str(path) for path in data]})
+            _write_results(out, comparison, {"model": model, "data": paths})
         except (AtomgraphError, OSError):
             if is_new:
                 shutil.rmtree(out, ignore_errors=True)

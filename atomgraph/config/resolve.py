@@ -86,11 +86,13 @@ def read_content(source: BaseModel | Mapping[str, Any] | str | Path, overrides: 
         raise ConfigError(f"a configuration should be a mapping or a YAML file, but is {source!r}")
     content = read_yaml(Path(source)) if isinstance(source, str | Path) else dict(source)
     content = replace_old_names_with_warning(content)
-    options = [current_option(option, content) for option in overrides]
+    options = [current_option(option, content) for option in overrides]  # with current keys
     # Without terms in the configuration, indices in options such as fit.terms.0.weight=2 are those of the default terms.
     if any(option.startswith("fit.terms.") for option in options):
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    return convert_elements(apply_torchrun(replace_old_names_with_warning(apply_options(content, options))))
+    content = apply_options(content, options)
+    content = replace_old_names_with_warning(content)  # values of options can be mappings with old names
+    return convert_elements(apply_torchrun(content))
 
 
 def validate_content(content: dict[str, Any], schema: type[Schema]) -> Schema:

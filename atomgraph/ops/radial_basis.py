@@ -183,9 +183,10 @@ def polynomial_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
 
 
 def _chebyshev_exp_cos(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
-    r""":math:`g_1 = f`, :math:`g_k = \tfrac12(1 - T_{k-1}(x))f`, :math:`f = \tfrac12(1 + \cos\pi r/r_c)`.
+    r""":math:`g_1 = f s`, :math:`g_k = \tfrac12(1 - T_{k-1}(x)) f s` for k ≥ 2.
 
-    :math:`x = 1 - 2\,(e^{-\lambda r/r_c} - e^{-\lambda}) / (1 - e^{-\lambda})`; times ``cosine_fade``.
+    :math:`f = \tfrac12(1 + \cos\pi r/r_c)`, s is the switching function ``cosine_fade``, and
+    :math:`x = 1 - 2\,(e^{-\lambda r/r_c} - e^{-\lambda}) / (1 - e^{-\lambda})`.
     """
     exp_at_cutoff = math.exp(-parameters.exponent)
     x = 1.0 - 2.0 * (torch.exp(r * (-parameters.exponent / parameters.cutoff)) - exp_at_cutoff) / (1.0 - exp_at_cutoff)
