@@ -9,7 +9,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.embedding_linear import EmbeddingLinear
 from atomgraph.layers.mean_neighbours import MeanNeighbours
@@ -90,12 +90,8 @@ class NequIPLayer(MessageLayer):
     ):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
-        for name, value, choices in (
-            ("self_connection", self_connection, SELF_CONNECTIONS),
-            ("parity", parity, PARITIES),
-        ):
-            if value not in choices:
-                raise WiringError(f"unknown {name} {value!r}{nearest(str(value), choices)}")
+        check_name("self_connection", self_connection, SELF_CONNECTIONS)
+        check_name("parity", parity, PARITIES)
         self.irreps_in, self.l_max, self.solid_harmonics = o3.Irreps(irreps_in), l_max, solid_harmonics
         self.harmonics = o3.Irreps.spherical_harmonics(l_max, p=-1 if parity == "natural" else 1)
         self.irreps_out = reachable_irreps(self.irreps_in, self.harmonics, o3.Irreps(irreps_out))

@@ -8,7 +8,7 @@ from typing import Any
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.mace import MACELayer, envelope_target
@@ -136,8 +136,7 @@ def _hidden_irreps(size: str | None, hidden_irreps: o3.Irreps | str | None) -> o
         raise WiringError(
             f"size {size!r} is a set of hidden features; give size or hidden_irreps={str(hidden_irreps)!r}, not both"
         )
-    if size not in SIZES:
-        raise WiringError(f"unknown size {size!r}{nearest(str(size), SIZES)}")
+    check_name("size", size, SIZES)
     return o3.Irreps(SIZES[size])
 
 

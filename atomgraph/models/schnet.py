@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.featurizers import ElementEmbedding
 from atomgraph.featurizers.electronic_embedding import ElectronicEmbedding
 from atomgraph.layers import Residual
@@ -110,8 +110,7 @@ def schnet_readout(
     Raises:
         WiringError: If the aggregation is unknown, or a mean should have exact energies of isolated atoms.
     """
-    if aggregation not in AGGREGATIONS:
-        raise WiringError(f"unknown aggregation {aggregation!r}{nearest(str(aggregation), AGGREGATIONS)}")
+    check_name("aggregation", aggregation, AGGREGATIONS)
     if aggregation == "mean" and baseline is not None and baseline.exact_isolated:
         raise WiringError(
             "a mean over atoms has no energies of isolated atoms, so aggregation: mean needs exact_isolated: false"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import check_name
 from atomgraph.old_names import old_names_of
 
 
@@ -55,8 +55,7 @@ def get_activation(name: str) -> Callable[[Tensor], Tensor]:
     Raises:
         WiringError: If the name is unknown.
     """
-    if name not in ACTIVATIONS:
-        raise WiringError(f"unknown activation {name!r}{nearest(str(name), ACTIVATIONS)}")
+    check_name("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name][0]
 
 

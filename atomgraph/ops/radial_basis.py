@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.old_names import old_names_of
 
 
@@ -136,8 +136,7 @@ def ace_radial(name: str, length: Tensor, n_radial: int, parameters: RadialParam
     Raises:
         WiringError: If the name is unknown, or a number is out of range.
     """
-    if name not in ACE_RADIALS:
-        raise WiringError(f"unknown radial basis {name!r}{nearest(name, ACE_RADIALS)}")
+    check_name("radial basis", name, ACE_RADIALS)
     if n_radial < 1 or not (
         parameters.cutoff > 0 and 0 <= parameters.width <= parameters.cutoff and parameters.exponent > 0
     ):

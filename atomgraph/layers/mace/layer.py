@@ -9,7 +9,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.mace.agnostic import (
     AgnosticInteraction,
@@ -97,7 +97,9 @@ class MACELayer(MessageLayer):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.irreps_in, self.irreps_out = o3.Irreps(irreps_in), o3.Irreps(irreps_out)
-        _check(interaction, parity, residual)
+        check_name("interaction", interaction, INTERACTIONS)
+        check_name("parity", parity, ("natural", "even"))
+        check_name("residual", residual, ("auto", "none"))
         channels = _channels(self.irreps_out)
         self.l_max = l_max
         harmonics = o3.Irreps.spherical_harmonics(l_max, p=-1 if parity == "natural" else 1)
@@ -186,16 +188,6 @@ def envelope_target(*interactions: str) -> str:
         interactions: Names in ``INTERACTIONS``.
     """
     return "messages" if {"attention_residual", "nonlinear_residual"} & set(interactions) else "features"
-
-
-def _check(interaction: str, parity: str, residual: str) -> None:
-    for name, value, options in (
-        ("interaction", interaction, tuple(INTERACTIONS)),
-        ("parity", parity, ("natural", "even")),
-        ("residual", residual, ("auto", "none")),
-    ):
-        if value not in options:
-            raise WiringError(f"unknown {name} {value!r}{nearest(str(value), options)}")
 
 
 def _channels(irreps: o3.Irreps) -> int:
