@@ -58,8 +58,8 @@ class MACELayer(MessageLayer):
         irreps_up: Irreps of the neighbours' features in the convolution; ``irreps_in`` if None. Fewer channels are faster.
         radial: Embedding of distances; Bessel functions if None.
         radial_hidden: Widths of the hidden layers of the radial network.
-        parity: ``natural`` for harmonics of parity (−1)^l; ``even`` for harmonics of even parity, with which the model
-            cannot distinguish reflections.
+        parity: Parity of the harmonics: ``natural`` for (−1)^l, or ``even``. With ``even``, the features are equivariant to
+            rotations but not to reflections, so mirror images can have different energies.
         by_element: Use separate product weights for each element.
         residual: ``"auto"`` adds the residual of the interaction; ``"none"`` drops it.
         n_paths, coupling_dtype, activation_gain: Conventions of files of other programs: arguments of ``SymmetricProduct``,
