@@ -15,7 +15,6 @@ from atomgraph.layers.pair_embedding import BesselPairEmbedding, SplinePairEmbed
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Layer, Readout
@@ -115,14 +114,6 @@ class Allegro(EnergyModel):
         last: Readout = ScaledLinear(layers[-1].irreps_out, n_heads)
         readouts = [ElementScaled(elements, last) if element_scale else last]
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
-
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their pair cutoffs."""
-        arguments = super().element_arguments(edit)
-        options = {
-            name: rebuild(arguments[name], edit) for name in ("radial", "splines") if arguments[name] is not None
-        }
-        return arguments | options
 
 
 def _checked_activations(activations: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,6 @@ from atomgraph.layers.mace import MACELayer, envelope_target
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Readout
@@ -111,11 +110,6 @@ class MACE(EnergyModel):
         readouts.append(_last_readout(irreps_in, n_heads, {"readout_hidden": 16, **(readout or {})}))
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
         self.state_readout = ScaledLinear(embedding.irreps_out, n_heads) if global_state and state_energy else None
-
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their distance transform."""
-        arguments = super().element_arguments(edit)
-        return arguments | {"radial": rebuild(arguments["radial"] or {}, edit)}
 
     def structure_energy(self, graph: AtomicGraph) -> Tensor | None:
         """Energies of charge and spin that are not sums over atoms, (n_graphs,), eV; None without ``state_energy``."""

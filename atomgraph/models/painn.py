@@ -13,7 +13,6 @@ from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.schnet import schnet_embedding, schnet_readout
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Layer
@@ -91,8 +90,3 @@ class PaiNN(EnergyModel):
             layers += [message, update]
         readout = schnet_readout(elements, channels, readout_hidden, readout_activation, aggregation, baseline)
         super().__init__(elements, Branch(cutoff, embedding, layers, [readout]), baseline)
-
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their pair cutoffs."""
-        arguments = super().element_arguments(edit)
-        return arguments | {"radial": rebuild(arguments["radial"] or {}, edit)}

@@ -13,7 +13,6 @@ from atomgraph.layers.continuous_filter import DEFAULT_RADIAL, ContinuousFilter
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Featurizer, Readout
@@ -84,11 +83,6 @@ class SchNet(EnergyModel):
         layers = sets * (n_layers // n_sets)
         readout = schnet_readout(elements, channels, readout_hidden, readout_activation, aggregation, baseline)
         super().__init__(elements, Branch(cutoff, embedding, layers, [readout]), baseline)
-
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their pair cutoffs."""
-        arguments = super().element_arguments(edit)
-        return arguments | {"radial": rebuild(arguments["radial"] or {}, edit)}
 
 
 def schnet_embedding(elements: Sequence[str], channels: int, states: Mapping[str, int] | None) -> Featurizer:

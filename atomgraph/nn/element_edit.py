@@ -96,7 +96,9 @@ def rebuild(value: Any, edit: ElementEdit) -> Any:
     """Build a constructor argument for the new elements: parts are built again, also inside lists and dictionaries."""
     if hasattr(value, "element_arguments"):
         return type(value)(**value.element_arguments(edit))
-    if isinstance(value, list | tuple | torch.nn.ModuleList):
+    if type(value) in (list, tuple) or isinstance(
+        value, torch.nn.ModuleList
+    ):  # o3.Irreps, a subclass of tuple, is unchanged
         return [rebuild(item, edit) for item in value]
     if isinstance(value, dict):
         return {key: rebuild(item, edit) for key, item in value.items()}
