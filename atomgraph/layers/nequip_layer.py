@@ -12,7 +12,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, check_name
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.embedding_linear import EmbeddingLinear
-from atomgraph.layers.mean_neighbours import MeanNeighbours
+from atomgraph.layers.mean_neighbours import DividesByNeighbours, MeanNeighbours
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
@@ -31,7 +31,7 @@ SELF_CONNECTIONS = ("none", "linear", "element", "embedding")
 PARITIES = ("natural", "even")
 
 
-class NequIPLayer(MessageLayer):
+class NequIPLayer(DividesByNeighbours, MessageLayer):
     r"""One layer of NequIP.
 
     .. math:: h'_i = \mathrm{gate}\Big(W_2 \frac{1}{\sqrt{\bar n}} \sum_j w(r_{ij}) \otimes (W_1 h_j) \otimes Y(\hat r_{ij})
@@ -138,9 +138,7 @@ class NequIPLayer(MessageLayer):
 
     def _sums(self, up: Blocks, edges: Edges) -> Blocks:
         """Return the convolution, divided by the root of the mean number of neighbours."""
-        factor = self.neighbours().rsqrt()
-        scale = factor[edges.element][:, None, None] if factor.ndim else factor  # (n_atoms, 1, 1) or ()
-        up = {irrep: block * scale.to(block.dtype) for irrep, block in up.items()}
+        up = {irrep: self.neighbours.divide_by_root(block, edges.element) for irrep, block in up.items()}
         padded_edges = PaddedEdges.of(edges)
         features, envelope = self.radial(edges)
         weights: Tensor = self.network(padded_edges.pad(features))
@@ -162,14 +160,6 @@ class NequIPLayer(MessageLayer):
             )
             harmonics = harmonics * exact.length[:, None] ** degrees
         return PaddedEdges.of(edges).pad(harmonics.to(edges.vector.dtype))
-
-    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
-        """Count the neighbours in a batch of the training data."""
-        self.neighbours.update_statistics(edges)
-
-    def finalize(self) -> None:
-        """Set the mean number of neighbours."""
-        self.neighbours.finalize()
 
 
 def reachable_irreps(irreps_in: o3.Irreps, harmonics: o3.Irreps, irreps: o3.Irreps) -> o3.Irreps:
