@@ -9,12 +9,13 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.allegro_embedding import edge_harmonics, edge_irreps
+from atomgraph.layers.allegro_embedding import edge_irreps
 from atomgraph.layers.edge_tensor_product import EdgeTensorProduct
 from atomgraph.layers.mean_neighbours import DividesByNeighbours, MeanNeighbours
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.equivariant.edge_harmonics import edge_harmonics
 from atomgraph.nn.equivariant.radial_network import ScaledMLP
 from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.padded_edges import PaddedEdges

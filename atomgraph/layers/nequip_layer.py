@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import torch
 from e3nn import o3
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.convolution import Convolution
+from atomgraph.nn.equivariant.edge_harmonics import padded_harmonics
 from atomgraph.nn.equivariant.gate import Gate
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
@@ -25,7 +25,6 @@ from atomgraph.nn.equivariant.radial_network import ScaledMLP
 from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
 from atomgraph.nn.protocols import MessageLayer
-from atomgraph.ops.spherical import spherical_harmonics
 
 SELF_CONNECTIONS = ("none", "linear", "element", "embedding")
 PARITIES = ("natural", "even")
@@ -144,22 +143,8 @@ class NequIPLayer(DividesByNeighbours, MessageLayer):
         weights: Tensor = self.network(padded_edges.pad(features))
         if envelope is not None:
             weights = weights * padded_edges.pad(envelope)[:, :, None]
-        return self.convolution(up, weights, self._harmonics(edges), padded_edges)
-
-    def _harmonics(self, edges: Edges) -> Tensor:
-        """Return the harmonics in blocks, (n_blocks, block_size, n_harmonics), computed once for all layers."""
-        key = ("harmonics in blocks", self.l_max, self.solid_harmonics)
-        return edges.cached(key, lambda: self._make_harmonics(edges))
-
-    def _make_harmonics(self, edges: Edges) -> Tensor:
-        exact = edges.exact
-        harmonics = spherical_harmonics(self.l_max, exact.vector)
-        if self.solid_harmonics:
-            degrees = torch.tensor(
-                [irrep.l for _, irrep in self.harmonics for _ in range(irrep.dim)], device=harmonics.device
-            )
-            harmonics = harmonics * exact.length[:, None] ** degrees
-        return PaddedEdges.of(edges).pad(harmonics.to(edges.vector.dtype))
+        harmonics = padded_harmonics(edges, self.l_max, self.solid_harmonics)
+        return self.convolution(up, weights, harmonics, padded_edges)
 
 
 def reachable_irreps(irreps_in: o3.Irreps, harmonics: o3.Irreps, irreps: o3.Irreps) -> o3.Irreps:

@@ -23,14 +23,13 @@ from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.equivariant.edge_harmonics import padded_harmonics
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
-from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.old_names import OldAttribute, old_names_of
-from atomgraph.ops.spherical import spherical_harmonics
 
 INTERACTIONS: dict[str, type[Interaction]] = {
     "agnostic": AgnosticInteraction,
@@ -141,7 +140,8 @@ class MACELayer(MessageLayer):
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
-        message, residual = self.interaction(to_blocks(h, self.irreps_in), self._harmonics(edges), edges)
+        harmonics = padded_harmonics(edges, self.l_max)
+        message, residual = self.interaction(to_blocks(h, self.irreps_in), harmonics, edges)
         message_columns = torch.cat(
             [message[irrep] for _, irrep in self.irreps_message], dim=1
         )  # (n_atoms, Σ(2l+1), channels)
@@ -152,15 +152,6 @@ class MACELayer(MessageLayer):
         if residual is not None and self.keeps_residual:
             result = {irrep: block + residual[irrep] for irrep, block in result.items()}
         return from_blocks(result, self.irreps_out)
-
-    def _harmonics(self, edges: Edges) -> Tensor:
-        """Return the harmonics in ``PaddedEdges``, (n_blocks, block_size, n_harmonics), computed once for all layers."""
-
-        def compute() -> Tensor:
-            harmonics = spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)
-            return PaddedEdges.of(edges).pad(harmonics)
-
-        return edges.cached(("harmonics in blocks", self.l_max), compute)
 
     def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
         """Count the neighbours in a batch, if the interaction divides by their mean number."""
