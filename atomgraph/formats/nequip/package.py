@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,14 @@ from atomgraph.formats.nequip.package_model import nequip_config
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.pickled.module_tree import Tree, build_tree, is_module, module_tensors
 
-_PICKLE = "model/eager_model.pkl"
 _MAX_TEXT = 4 * 2**20  # bytes of a text record
 
 
 class PackageArchive(Archive):
     """The records of a file that ``torch.package`` wrote."""
 
-    PICKLE = _PICKLE
+    PICKLE = "model/eager_model.pkl"
     STORAGE = ".data/{}.storage"
-
-
-def is_package(path: Path) -> bool:
-    """Return whether a zip archive is a package of nequip."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(f"/{_PICKLE}") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
 
 
 def read_package(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -38,6 +38,7 @@ def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[Energy
 
     Raises:
         FormatError: If the file is damaged or not supported, or if units or elements are missing.
+        WiringError: If the model cannot be built.
     """
     tree = find_module(archive)
     kind = _kind(tree)
@@ -100,10 +101,8 @@ def _build(
             model: EnergyModel = MODELS[kind](**model_arguments(tree, terms, elements, factors))
             model = model.to(tree.tensor(f"{terms.readout}.outnet.0.weight").dtype)
             model.load_state_dict(translate_weights(model, tree, terms, factors))
-    except FormatError:
+    except (FormatError, WiringError):
         raise
-    except WiringError as error:
-        raise FormatError(f"the file describes a model that cannot be built: {error}") from None
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FormatError(f"the weights do not fit the architecture ({type(error).__name__}: {reason})") from None

@@ -102,10 +102,8 @@ class MACELayer(MessageLayer):
         channels = _channels(self.irreps_out)
         self.l_max = l_max
         harmonics = o3.Irreps.spherical_harmonics(l_max, p=-1 if parity == "natural" else 1)
-        if irreps_message is None:
-            self.irreps_message = o3.Irreps([(channels, irrep) for _, irrep in harmonics])
-        else:
-            self.irreps_message = o3.Irreps(irreps_message)
+        all_irreps = o3.Irreps([(channels, irrep) for _, irrep in harmonics])
+        self.irreps_message = all_irreps if irreps_message is None else o3.Irreps(irreps_message)
         if radial is None:
             radial = RadialEmbedding(self.elements, cutoff, envelope_on=envelope_target(interaction))
         self.radial = radial
