@@ -13,14 +13,13 @@ from atomgraph.formats.deepmd.description import (
     DescriptorData,
     ModelData,
     energies_of_types,
-    integers,
-    pairs,
+    exclusions,
     read_layers,
     read_networks,
     type_names,
     value,
 )
-from atomgraph.formats.deepmd.unsupported import check_fitting, check_model, descriptor_kind
+from atomgraph.formats.deepmd.unsupported import COMPRESSED, check_fitting, check_model, descriptor_kind
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
 from atomgraph.formats.pickled.safe_pickle import PickledObject
@@ -88,10 +87,8 @@ def model_data(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mode
         fitting=list(networks.values()),
         energies=energies_of_types(bias, len(types), "bias_atom_e"),
         shift=energies_of_types(tensors.get(f"{root}out_bias"), len(types), "out_bias"),
-        excluded_types=integers(fitting, "exclude_types"),
-        excluded_atoms=integers(config, "atom_exclude_types"),
-        excluded_pairs=pairs(config, "pair_exclude_types"),
         origin={"backend": "PyTorch"},
+        **exclusions(config, fitting),
     )
 
 
@@ -103,7 +100,7 @@ def _descriptor(options: Mapping[str, Any], tensors: Mapping[str, Tensor], prefi
     block = prefix + _BLOCKS[kind]
     table = tensors.get(f"{block}compress_data.0")
     if table is not None and table.numel():
-        raise FormatError("the file contains tables of a compressed model; use the file from before `dp compress`")
+        raise FormatError(COMPRESSED)
     missing = [name for name in ("mean", "stddev") if f"{block}{name}" not in tensors]
     if missing:
         raise FormatError(f"the file has no tensor {block}{missing[0]}; copy or download it again")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 
-_MAX_LAYERS, _MAX_NETWORKS = 100, 40_000
+MAX_LAYERS, _MAX_NETWORKS = 100, 40_000
 
 
 @dataclass
@@ -95,7 +95,7 @@ def read_layers(tensors: Mapping[str, Tensor], prefix: str, activation: str) -> 
         activation: Name of the activation function.
     """
     layers: list[LayerData] = []
-    while len(layers) < _MAX_LAYERS and f"{prefix}.layers.{len(layers)}.matrix" in tensors:
+    while len(layers) < MAX_LAYERS and f"{prefix}.layers.{len(layers)}.matrix" in tensors:
         name = f"{prefix}.layers.{len(layers)}"
         layers.append(LayerData(tensors[f"{name}.matrix"], tensors.get(f"{name}.bias"), tensors.get(f"{name}.idt")))
     return NetworkData(layers, activation) if layers else None
@@ -154,6 +154,20 @@ def pairs(mapping: Any, key: str) -> list[list[int]]:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or any(type(entry) is not int for entry in pair):
             raise FormatError(f"the entry {key} of the file should be a list of pairs, but is {str(entries)[:60]!r}")
     return [list(pair) for pair in entries]
+
+
+def exclusions(model: Any, fitting: Any) -> dict[str, Any]:
+    """Return the excluded types, atoms and pairs of ``ModelData``, by name.
+
+    Args:
+        model: Options of the model in the file.
+        fitting: Options of the fitting network in the file.
+    """
+    return {
+        "excluded_types": integers(fitting, "exclude_types"),
+        "excluded_atoms": integers(model, "atom_exclude_types"),
+        "excluded_pairs": pairs(model, "pair_exclude_types"),
+    }
 
 
 def type_names(mapping: Any) -> list[str]:

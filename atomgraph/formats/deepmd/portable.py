@@ -20,8 +20,7 @@ from atomgraph.formats.deepmd.description import (
     ModelData,
     NetworkData,
     energies_of_types,
-    integers,
-    pairs,
+    exclusions,
     type_names,
     value,
 )
@@ -148,10 +147,8 @@ def model_data(content: Mapping[str, Any]) -> ModelData:
         fitting=list(_networks(value(fitting, "nets", dict)).values()),
         energies=energies_of_types(value(variables, "bias_atom_e", Tensor, default=None), len(types), "bias_atom_e"),
         shift=energies_of_types(shift, len(types), "out_bias"),
-        excluded_types=integers(fitting, "exclude_types"),
-        excluded_atoms=integers(model, "atom_exclude_types"),
-        excluded_pairs=pairs(model, "pair_exclude_types"),
         origin=origin,
+        **exclusions(model, fitting),
     )
 
 

@@ -1,4 +1,4 @@
-"""Options of deepmd-kit that atomgraph does not have: refused by name, with advice."""
+"""Errors, with advice, for options of deepmd-kit that atomgraph does not have."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from atomgraph.errors import FormatError
 from atomgraph.formats.deepmd.description import value
 
 CONVERT = "convert the file with deepmd-kit to the portable form, `dp convert-backend FILE model.dp`, and read model.dp"
+COMPRESSED = "the file contains tables of a compressed model in place of its embedding networks; use the file from before `dp compress`"
 KINDS = {  # name in a file: descriptor
     "se_e2_a": "se_e2_a",
     "se_a": "se_e2_a",
@@ -55,10 +56,7 @@ def descriptor_kind(options: Mapping[str, Any]) -> str:
             f"the file has the descriptor {name!r:.40}, which atomgraph does not have; descriptors that are read: {_READ}"
         )
     if int(value(options, "@version", int, default=1)) > 2 and isinstance(options.get("compress"), Mapping):
-        raise FormatError(
-            "the file contains tables of a compressed model in place of its embedding networks; use the file from before "
-            "`dp compress`"
-        )
+        raise FormatError(COMPRESSED)
     if options.get("spin") is not None:
         raise FormatError("the file is a model with spins, which atomgraph does not have")
     if name in ("se_atten", "dpa1"):
