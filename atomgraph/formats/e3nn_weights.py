@@ -1,8 +1,8 @@
-"""Translation of weights between the arrays of NequIP's kind of program and atomgraph's ``NequIP``.
+"""Translation of weights of nequip and SevenNet, two programs that use e3nn, to the arrays of atomgraph's ``NequIP``.
 
-Both programs that this module serves (nequip and SevenNet) use e3nn. Its spherical harmonics are those of atomgraph, but its
-edge vectors point from the centre to the neighbour, and e3nn changed the signs of some Wigner 3j symbols after version 0.4.4.
-Each path of a convolution therefore has a sign, by which the weights of the path are multiplied.
+The spherical harmonics of e3nn are those of atomgraph, but the edge vectors of both programs point from the centre to the
+neighbour, and e3nn changed the signs of some Wigner 3j symbols after version 0.4.4. Each path of a convolution therefore has a
+sign, by which the weights of the path are multiplied.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
+from atomgraph.errors import FormatError
 from atomgraph.layers.nequip_layer import NequIPLayer
 from atomgraph.nn.equivariant.convolution import Path
 from atomgraph.ops.coupling import FLIPPED_SIGNS
@@ -88,6 +89,21 @@ def path_sign(path: Path, e3nn_044: bool = False) -> int:
     degrees = tuple(sorted((path.feature.l, path.harmonics.l, path.message.l)))
     flipped = not e3nn_044 and degrees in FLIPPED_SIGNS
     return (-1) ** path.harmonics.l * (-1 if flipped else 1)
+
+
+def coupling_sign(theirs: Tensor, ours: Tensor, max_error: float, noun: str) -> int:
+    """Return the sign s with theirs = s · ours; FormatError if there is none.
+
+    Args:
+        theirs: Coupling coefficients in the file.
+        ours: Coupling coefficients of atomgraph, in the same shape.
+        max_error: Largest accepted difference of coefficients.
+        noun: Description of the coefficients, for the message.
+    """
+    sign = 1 if float((theirs * ours).sum()) > 0 else -1
+    if float((theirs * sign - ours).abs().max()) > max_error:
+        raise FormatError(f"the {noun} in the file are not those of e3nn")
+    return sign
 
 
 def reorder_path_weights(weights: Tensor, layer: NequIPLayer, theirs: list[Path], signs: dict[Path, int]) -> Tensor:

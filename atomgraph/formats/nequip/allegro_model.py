@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.nequip.settings import Settings, require_keys
+from atomgraph.formats.e3nn_weights import coupling_sign
+from atomgraph.formats.nequip.settings import Settings, load_weights, require_keys
 from atomgraph.layers.allegro_layer import AllegroLayer
 from atomgraph.models.allegro import Allegro
 from atomgraph.ops.coupling import wigner_3j
@@ -46,10 +47,7 @@ def build_allegro(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> A
         if name.endswith(("forward_weight_init", "forward_normalize")) and config[name] is False:
             raise FormatError(f"the model has {name}: False, which atomgraph does not support")
     model = Allegro(**_arguments(settings)).to(getattr(torch, settings.coupling_dtype))
-    try:
-        model.load_state_dict(model.state_dict() | _weights(model, settings))
-    except (ValueError, RuntimeError) as error:
-        raise FormatError(f"the tensors do not fit the model: {' '.join(str(error).split())[:200]}") from None
+    load_weights(model, lambda: _weights(model, settings))
     return model
 
 
@@ -151,9 +149,5 @@ def _path_weights(layer: AllegroLayer, t: int, settings: Settings) -> Tensor:
             ours = ours.diagonal(dim1=0, dim2=1).T
         else:
             theirs = couplings[p][columns[0][v]][:, columns[1][e]][:, :, columns[2][out]]
-        signs[p] = 1.0 if float((theirs * ours).sum()) > 0 else -1.0
-        if float((theirs * signs[p] - ours).abs().max()) > _MAX_3J_ERROR:
-            raise FormatError(
-                f"the couplings of layer {t} in the file are not those of e3nn for the path {v}, {e} to {out}"
-            )
+        signs[p] = coupling_sign(theirs, ours, _MAX_3J_ERROR, f"couplings of layer {t} for the path {v}, {e} to {out}")
     return weights.reshape(-1, n_paths) * signs.to(weights.dtype)

@@ -18,7 +18,7 @@ from atomgraph.formats.e3nn_weights import (
     split_element_linear,
     split_linear,
 )
-from atomgraph.formats.nequip.settings import Settings, require_keys
+from atomgraph.formats.nequip.settings import Settings, load_weights, require_keys
 from atomgraph.layers.embedding_linear import EmbeddingLinear
 from atomgraph.layers.nequip_layer import NequIPLayer
 from atomgraph.models.nequip import NequIP
@@ -54,11 +54,7 @@ def build_nequip(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Ne
     require_keys(config, _KEYS)
     settings = Settings(config, tensors)
     model = NequIP(**_arguments(settings)).to(getattr(torch, settings.coupling_dtype))
-    try:
-        state = _weights(model, settings)
-        model.load_state_dict(model.state_dict() | state)
-    except (ValueError, RuntimeError) as error:
-        raise FormatError(f"the tensors do not fit the model: {' '.join(str(error).split())[:200]}") from None
+    load_weights(model, lambda: _weights(model, settings))
     return model
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -179,6 +179,22 @@ class Settings:
         if not isinstance(pairs, Mapping):
             raise FormatError("per_edge_type_cutoff should be a mapping from types to cutoffs")
         return PairCutoffs(self.elements, self.cutoff, pairs)
+
+
+def load_weights(model: torch.nn.Module, make_weights: Callable[[], dict[str, Tensor]]) -> None:
+    """Load the weights of a file into a model; other entries of its state dict keep their values.
+
+    Args:
+        model: The model, changed in place.
+        make_weights: Function that returns the entries of the state dict that the file determines.
+
+    Raises:
+        FormatError: If the tensors of the file do not fit the model.
+    """
+    try:
+        model.load_state_dict(model.state_dict() | make_weights())
+    except (ValueError, RuntimeError) as error:
+        raise FormatError(f"the tensors do not fit the model: {' '.join(str(error).split())[:200]}") from None
 
 
 def require_keys(config: Mapping[str, Any], known: Sequence[str]) -> None:

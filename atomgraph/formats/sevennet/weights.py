@@ -11,6 +11,7 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.e3nn_weights import (
+    coupling_sign,
     paths_in_input_order,
     reorder_path_weights,
     sorted_by_message,
@@ -115,10 +116,8 @@ def _sign(path: Path, t: int, tensors: Mapping[str, Tensor]) -> int:
     symbol = tensors.get(f"{t}_convolution.convolution._compiled_main_left_right._w3j_{l1}_{l2}_{l3}")
     sign = 1
     if symbol is not None:
-        ours = wigner_3j(l1, l2, l3)
-        sign = 1 if float((symbol.double() * ours).sum()) > 0 else -1
-        if float((symbol.double() * sign - ours).abs().max()) > _MAX_3J_ERROR:
-            raise FormatError(f"the Wigner 3j symbol of degrees {l1}, {l2}, {l3} in the checkpoint is not that of e3nn")
+        noun = f"Wigner 3j symbols of degrees {l1}, {l2}, {l3}"
+        sign = coupling_sign(symbol.double(), wigner_3j(l1, l2, l3), _MAX_3J_ERROR, noun)
     return sign * (-1) ** l2
 
 
