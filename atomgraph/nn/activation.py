@@ -36,16 +36,17 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "mish": (torch.nn.functional.mish, 1.49),
     "gelu": (torch.nn.functional.gelu, 1.53),
 }
-#: Gains of e3nn 0.4.4, with which MACE is trained; they are means over a fixed random sample, not exact integrals.
+#: Gains of e3nn 0.4.4 (``normalize2mom``), with which MACE is trained; means over a fixed random sample, not exact integrals.
+#: As in MACE, ``softplus`` and ``abs`` have the gain 1.
 E3NN_GAINS = {
     "silu": 1.6791767923989418,
     "tanh": 1.5937334472592695,
     "abs": 1.0,
     "identity": 1.0,
     "softplus": 1.0,
-    "shifted_softplus": 1.8742,  # this and the next two are not constants of e3nn
-    "mish": 1.4868,
-    "gelu": 1.5335,
+    "shifted_softplus": 1.878204668541552,
+    "mish": 1.4891609082630328,
+    "gelu": 1.5360642850770576,
 }
 
 
