@@ -62,7 +62,7 @@ class EmbeddingNetworks(Embedding):
         elements: Chemical symbols.
         hidden: Widths of the layers; the last one is the number of features.
         two_sided: Use one network for each ordered pair of elements.
-        activation: Name of the activation function, see ``nn.residual_activation``.
+        activation: Name of the activation function, see ``nn.deepmd_activation``.
         timestep: Whether residual layers have timesteps.
 
     Raises:
@@ -114,7 +114,7 @@ class TypeEmbedding(Embedding):
         hidden: Widths of the layers; the last one is the number of features.
         type_channels: Length of the vectors T.
         two_sided: Whether the vector of the centre is an input of the network.
-        activation: Name of the activation function, see ``nn.residual_activation``.
+        activation: Name of the activation function, see ``nn.deepmd_activation``.
         timestep: Whether residual layers have timesteps.
 
     Raises:
