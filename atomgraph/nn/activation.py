@@ -37,7 +37,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "gelu": (torch.nn.functional.gelu, 1.53),
 }
 #: Gains of e3nn 0.4.4 (``normalize2mom``), with which MACE is trained; means over a fixed random sample, not exact integrals.
-#: As in MACE, ``softplus`` and ``abs`` have the gain 1.
+#: Only the gain of ``softplus`` is not that of e3nn.
 E3NN_GAINS = {
     "silu": 1.6791767923989418,
     "tanh": 1.5937334472592695,
