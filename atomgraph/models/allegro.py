@@ -91,12 +91,12 @@ class Allegro(EnergyModel):
         layer_options = {"hidden": hidden, "activation": activation["layers"], "by_channel": by_channel, **sizes}
         layer_options["neighbours_by_element"] = neighbours_by_element
         embedding = ElementEmbedding(elements, pairs.channels)
-        n_h = embedding.irreps_out
+        atom_irreps = embedding.irreps_out
         layers: list[Layer] = [
             AllegroEmbedding(
                 elements,
                 cutoff,
-                n_h,
+                atom_irreps,
                 pairs,
                 irreps[0],
                 hidden=embedding_hidden,
@@ -107,12 +107,14 @@ class Allegro(EnergyModel):
         for t in range(n_layers):
             options = {**layer_options, "is_last": t == n_layers - 1}
             n_scalars = channels * (t + 1)
-            layers.append(AllegroLayer(elements, cutoff, n_h, irreps[t], irreps[t + 1], n_scalars, **options))
+            layers.append(AllegroLayer(elements, cutoff, atom_irreps, irreps[t], irreps[t + 1], n_scalars, **options))
         n_latents = channels * (n_layers + 1)
-        layers.append(EdgeSum(elements, n_h, n_latents, readout_hidden, activation["readout"], neighbours_by_element))
+        layers.append(
+            EdgeSum(elements, atom_irreps, n_latents, readout_hidden, activation["readout"], neighbours_by_element)
+        )
         n_heads = 1 if baseline is None else len(baseline.heads)
-        last: Readout = ScaledLinear(layers[-1].irreps_out, n_heads)
-        readouts = [ElementScaled(elements, last) if element_scale else last]
+        readout: Readout = ScaledLinear(layers[-1].irreps_out, n_heads)
+        readouts = [ElementScaled(elements, readout) if element_scale else readout]
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
 
 

@@ -99,8 +99,8 @@ class NequIP(EnergyModel):
             options = {**arguments, "self_connection": connection, **(layer or {})}
             layers.append(NequIPLayer(elements, cutoff, irreps, hidden[t], **options))
             irreps = layers[-1].irreps_out
-        last: Readout = ScaledMLPReadout(irreps, n_outputs=n_heads, **(readout or {}))
-        readouts = [ElementScaled(elements, last) if element_scale else last]
+        last_readout: Readout = ScaledMLPReadout(irreps, n_outputs=n_heads, **(readout or {}))
+        readouts = [ElementScaled(elements, last_readout) if element_scale else last_readout]
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
 
 

@@ -74,13 +74,13 @@ class SchNet(EnergyModel):
             raise WiringError(f"SchNet needs at least one layer, but n_layers is {n_layers}")
         elements = checked_symbols(elements)
         embedding = schnet_embedding(elements, channels, states)
-        functions = RadialEmbedding(elements, cutoff, **{**DEFAULT_RADIAL, **(radial or {})})
-        n_sets = 1 if shared_interactions else n_layers
-        sets = [
-            Residual(ContinuousFilter(elements, channels, cutoff, n_filters, functions, activation))
-            for _ in range(n_sets)
+        shared_radial = RadialEmbedding(elements, cutoff, **{**DEFAULT_RADIAL, **(radial or {})})
+        n_different = 1 if shared_interactions else n_layers
+        different_layers = [
+            Residual(ContinuousFilter(elements, channels, cutoff, n_filters, shared_radial, activation))
+            for _ in range(n_different)
         ]
-        layers = sets * (n_layers // n_sets)
+        layers = different_layers * (n_layers // n_different)
         readout = schnet_readout(elements, channels, readout_hidden, readout_activation, aggregation, baseline)
         super().__init__(elements, Branch(cutoff, embedding, layers, [readout]), baseline)
 

@@ -14,7 +14,7 @@ from atomgraph.formats.deepmd import checkpoint, portable, tensorflow
 from atomgraph.formats.deepmd.build_model import build_model
 from atomgraph.formats.deepmd.description import ModelData
 from atomgraph.formats.deepmd.graph_def import read_graph
-from atomgraph.formats.deepmd.unsupported import CONVERT, refuse_program
+from atomgraph.formats.deepmd.unsupported import CONVERT, raise_for_program
 from atomgraph.formats.file_errors import file_errors
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.pickled.archive import ZIP_START, Archive
@@ -57,6 +57,7 @@ def read(path: Path, hints: FileHints) -> tuple[DeepPotSE, dict[str, Any]]:
     with file_errors(path):
         data = _read_data(path, kind)
         elements = _elements(path, data, hints)
+        # a few tensors for each of about ten layers of a network
         n_tensors = 100 + sum(4 * len(part.networks) * 10 for part in data.descriptors) + 40 * len(data.fitting)
         with torch.random.fork_rng(devices=[]), limit_work(path.stat().st_size, n_tensors):
             model = build_model(data, elements)
@@ -67,7 +68,7 @@ def read(path: Path, hints: FileHints) -> tuple[DeepPotSE, dict[str, Any]]:
 def _read_data(path: Path, kind: str | None) -> ModelData:
     """Return the content of a file of a kind that ``_kind`` returns."""
     if kind == "program" or kind is None:
-        refuse_program(path.suffix if path.suffix in (*_PROGRAM_SUFFIXES, ".pt2") else ".hlo")
+        raise_for_program(path.suffix if path.suffix in (*_PROGRAM_SUFFIXES, ".pt2") else ".hlo")
         raise FormatError(f"the format of the file is not known; {CONVERT}")
     if kind == "archive":
         return checkpoint.read_archive(Archive(path))

@@ -114,7 +114,7 @@ def read_networks(tensors: Mapping[str, Tensor], prefix: str, activation: str) -
     return networks
 
 
-def value(mapping: Any, key: str, *kinds: type, default: Any = ...) -> Any:
+def read_entry(mapping: Any, key: str, *kinds: type, default: Any = ...) -> Any:
     """Return an entry of a mapping of the file.
 
     Args:
@@ -141,7 +141,7 @@ def value(mapping: Any, key: str, *kinds: type, default: Any = ...) -> Any:
 
 def integers(mapping: Any, key: str) -> list[int]:
     """Return a list of integers of a mapping; empty if missing, FormatError if it contains anything else."""
-    entries = value(mapping, key, list, tuple, default=[])
+    entries = read_entry(mapping, key, list, tuple, default=[])
     if any(type(entry) is not int for entry in entries):
         raise FormatError(f"the entry {key} of the file should be a list of integers, but is {str(entries)[:60]!r}")
     return list(entries)
@@ -149,7 +149,7 @@ def integers(mapping: Any, key: str) -> list[int]:
 
 def pairs(mapping: Any, key: str) -> list[list[int]]:
     """Return a list of pairs of integers of a mapping; empty if missing, FormatError if it contains anything else."""
-    entries = value(mapping, key, list, tuple, default=[])
+    entries = read_entry(mapping, key, list, tuple, default=[])
     for pair in entries:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or any(type(entry) is not int for entry in pair):
             raise FormatError(f"the entry {key} of the file should be a list of pairs, but is {str(entries)[:60]!r}")
@@ -172,7 +172,7 @@ def exclusions(model: Any, fitting: Any) -> dict[str, Any]:
 
 def type_names(mapping: Any) -> list[str]:
     """Return the names of the types, ``type_map``; FormatError if it is not a list of texts."""
-    names = value(mapping, "type_map", list, tuple)
+    names = read_entry(mapping, "type_map", list, tuple)
     if not names or any(not isinstance(name, str) for name in names):
         raise FormatError(f"the entry type_map of the file should be a list of texts, but is {str(names)[:60]!r}")
     return list(names)

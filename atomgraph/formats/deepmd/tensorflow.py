@@ -20,11 +20,12 @@ from atomgraph.formats.deepmd.description import (
     NetworkData,
     energies_of_types,
     exclusions,
-    value,
+    read_entry,
 )
 from atomgraph.formats.deepmd.graph_def import FrozenGraph
 from atomgraph.formats.deepmd.unsupported import COMPRESSED, CONVERT, check_fitting, check_model, descriptor_kind
 
+# operation of a TensorFlow graph: descriptor
 _OPERATIONS = {"ProdEnvMatA": "se_e2_a", "ProdEnvMatR": "se_e2_r", "DescrptSeA": "se_e2_a", "DescrptSeR": "se_e2_r"}
 
 
@@ -40,14 +41,14 @@ def model_data(graph: FrozenGraph) -> ModelData:
     types = _types(graph)
     config = _config(graph)
     _check_constants(graph)
-    fitting = value(config, "fitting_net", dict, default={})
+    fitting = read_entry(config, "fitting_net", dict, default={})
     check_fitting(fitting)
-    activation = value(fitting, "activation_function", str, default="tanh")
+    activation = read_entry(fitting, "activation_function", str, default="tanh")
     networks = [_fitting_network(graph, t, activation) for t in range(len(types))]
     bias = graph.constants.get("fitting_attr/t_bias_atom_e")
     return ModelData(
         types=types,
-        descriptors=[_descriptor(graph, value(config, "descriptor", dict, default={}), len(types), networks)],
+        descriptors=[_descriptor(graph, read_entry(config, "descriptor", dict, default={}), len(types), networks)],
         fitting=networks,
         energies=energies_of_types(
             _tensor(bias) if isinstance(bias, np.ndarray) else None, len(types), "t_bias_atom_e"
@@ -79,7 +80,7 @@ def _config(graph: FrozenGraph) -> Mapping[str, Any]:
     if script is None:
         return {}
     try:
-        config = value(json.loads(script), "model", dict)
+        config = read_entry(json.loads(script), "model", dict)
     except (ValueError, RecursionError):
         raise FormatError("the training script of the file is damaged; copy or download it again") from None
     check_model(config)
@@ -133,7 +134,7 @@ def _descriptor(
         "exclude_types": options.get("exclude_types", []),
         "env_protection": options.get("env_protection", 0.0),
     }
-    activation = value(options, "activation_function", str, default="tanh")
+    activation = read_entry(options, "activation_function", str, default="tanh")
     one_sided, networks = _embeddings(graph, n_types, activation)
     width = int(networks[0].layers[-1].matrix.shape[-1])
     result["type_one_side"] = one_sided

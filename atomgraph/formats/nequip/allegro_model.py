@@ -16,6 +16,7 @@ from atomgraph.layers.allegro_layer import AllegroLayer
 from atomgraph.models.allegro import Allegro
 from atomgraph.ops.coupling import wigner_3j
 
+# arguments of the builder that are read, or have no effect on the model; others raise an error
 _KEYS = (
     *("seed", "model_dtype", "type_names", "chemical_species", "r_max", "num_layers", "l_max", "parity", "cls"),
     *("num_scalar_features", "num_tensor_features", "tp_path_channel_coupling", "radial_chemical_embed"),
@@ -28,7 +29,7 @@ _KEYS = (
     ),
     *("forward_normalize", "do_derivatives"),
 )
-_MAX_3J_ERROR = 1e-5  # of the coupling coefficients in a file
+_MAX_3J_ERROR = 1e-5  # largest accepted error of the coupling coefficients in a file
 
 
 def build_allegro(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Allegro:
@@ -52,6 +53,7 @@ def build_allegro(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> A
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:
+    """Return the constructor arguments of ``Allegro``."""
     channels = settings.integer("num_scalar_features", 64)
     arguments = {
         "elements": settings.elements,
@@ -123,6 +125,7 @@ def _weights(model: Allegro, settings: Settings) -> dict[str, Tensor]:
 
 
 def _add_perceptron(state: dict[str, Tensor], name: str, matrices: list[Tensor]) -> None:
+    """Add the matrices of a ``ScaledMLP`` with this name to the state dict."""
     state |= {f"{name}.weights.{k}": matrix for k, matrix in enumerate(matrices)}
 
 
@@ -133,9 +136,8 @@ def _path_weights(layer: AllegroLayer, t: int, settings: Settings) -> Tensor:
     couplings = settings.tensor(f"allegro.tps.{t}.w3j").double()
     n_paths = len(product.paths)
     v_dim, e_dim, out_dim = product.irreps_edge.dim, product.irreps_centre.dim, product.irreps_out.dim
-    is_diagonal = (
-        couplings.numel() == n_paths * v_dim * out_dim
-    )  # only components with equal indices of V and E are stored
+    # for scalars V', the file contains only the components with equal indices of V and E
+    is_diagonal = couplings.numel() == n_paths * v_dim * out_dim
     couplings = couplings.reshape((n_paths, v_dim, out_dim) if is_diagonal else (n_paths, v_dim, e_dim, out_dim))
     columns = [
         dict(zip((irrep for _, irrep in irreps), irreps.slices(), strict=True))

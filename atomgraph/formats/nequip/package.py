@@ -43,7 +43,7 @@ def read_package(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     tensors = module_tensors(functions)
     if "layer0_convnet" in functions:
         return nequip_config(model), tensors
-    return _config_of_training(archive, model), tensors
+    return _read_training_config(archive, model), tensors
 
 
 def _check_version(archive: Archive) -> None:
@@ -56,7 +56,7 @@ def _check_version(archive: Archive) -> None:
         )
 
 
-def _config_of_training(archive: Archive, model: Tree) -> dict[str, Any]:
+def _read_training_config(archive: Archive, model: Tree) -> dict[str, Any]:
     """Return the arguments of the model in the training configuration that the package contains."""
     config: Any = _read_yaml(archive, "model/config.yaml")
     for key in ("training_module", "model"):
@@ -67,6 +67,7 @@ def _config_of_training(archive: Archive, model: Tree) -> dict[str, Any]:
 
 
 def _read_yaml(archive: Archive, name: str) -> dict[str, Any]:
+    """Return the mapping in a YAML record; FormatError if the record is damaged."""
     try:
         content: Any = safe_yaml.load(archive.record(f"{archive.folder}{name}", _MAX_TEXT), yaml.CSafeLoader)
     except (safe_yaml.YamlBoundError, yaml.YAMLError, ValueError, UnicodeDecodeError) as error:

@@ -56,7 +56,7 @@ class Settings:
         return value
 
     def activation(self, name: str) -> str:
-        """Return the name of an activation function; ``identity`` if the file says None."""
+        """Return the name of an activation function in atomgraph; ``identity`` for None."""
         value = self._config.get(name, "silu")
         value = {None: "identity", "ssp": "shifted_softplus"}.get(value, value)
         if value not in ACTIVATIONS:
@@ -158,6 +158,7 @@ class Settings:
         return self.tensor(_SCALES).double().flatten()
 
     def _read_elements(self) -> list[str]:
+        """Return the chemical symbols of the types."""
         names: Any = self._config.get("type_names")
         species = self._config.get("chemical_species")
         if isinstance(names, list | tuple) and isinstance(species, list | tuple) and len(species) == len(names):
@@ -173,6 +174,7 @@ class Settings:
         return [str(name) for name in names]
 
     def _read_pair_cutoffs(self) -> PairCutoffs | None:
+        """Return the cutoffs of pairs of elements; None without such cutoffs."""
         pairs: Any = self.get("per_edge_type_cutoff")
         if not pairs:
             return None

@@ -70,10 +70,12 @@ def _model_of_object(root: PickledObject) -> PickledObject:
 
 
 def _is_of_schnetpack(value: Any) -> bool:
+    """Return whether an object of the file has a class of schnetpack."""
     return isinstance(value, PickledObject) and value.module.split(".")[0] == "schnetpack"
 
 
 def _require_version_2(weights: dict[str, Any]) -> None:
+    """Raise FormatError if the names of weights are those of schnetpack 0.x or 1.x."""
     if any("distance_expansion" in name or ".cfconv." in name for name in weights):
         raise FormatError(
             "the file contains weights of schnetpack 0.x or 1.x; convert the file with spkconvert of schnetpack 2, and give "
@@ -89,11 +91,11 @@ def _replace_weights(tree: Tree, weights: Any) -> None:
     """
     for path, module in tree.walk():
         for tensors in (module.parameters, module.buffers):
-            for name, old in tensors.items():
+            for name, tensor in tensors.items():
                 full_name = f"{_PREFIX}{path}.{name}" if path else f"{_PREFIX}{name}"
-                new = weights.get(full_name) if isinstance(weights, dict) else None
-                if isinstance(new, Tensor) and new.shape == old.shape:
-                    tensors[name] = new
-                elif tensors is module.parameters or new is not None:
-                    problem = "missing" if new is None else f"not of the shape {tuple(old.shape)}"
+                weight = weights.get(full_name) if isinstance(weights, dict) else None
+                if isinstance(weight, Tensor) and weight.shape == tensor.shape:
+                    tensors[name] = weight
+                elif tensors is module.parameters or weight is not None:
+                    problem = "missing" if weight is None else f"not of the shape {tuple(tensor.shape)}"
                     raise FormatError(f"the weight {full_name} of the checkpoint is {problem}")
