@@ -9,10 +9,7 @@ from atomgraph.errors import FormatError
 from atomgraph.formats.deepmd.description import read_entry
 
 CONVERT = "convert the file with deepmd-kit to the portable form, `dp convert-backend FILE model.dp`, and read model.dp"
-COMPRESSED = (
-    "the file contains tables of a compressed model in place of its embedding networks; use the file from before "
-    "`dp compress`"
-)
+COMPRESSED = "the file contains tables of a compressed model; use the file from before `dp compress`"
 KINDS = {  # name in a file: descriptor
     "se_e2_a": "se_e2_a",
     "se_a": "se_e2_a",
