@@ -11,7 +11,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name, nearest
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
@@ -206,8 +206,7 @@ def _check_arguments(entry: dict[str, Any], symbol: str) -> dict[str, Any]:
     for key in entry:
         if key not in _KEYS:
             raise WiringError(f"the embedding of {symbol} has no {key!r}{nearest(key, _KEYS)}")
-    if entry["function"] not in EMBEDDINGS:
-        raise WiringError(f"unknown embedding {entry['function']!r}{nearest(str(entry['function']), EMBEDDINGS)}")
+    check_name("embedding", entry["function"], EMBEDDINGS)
     pairs = entry["parameters"]
     try:
         pairs = [(float(prefactor), float(exponent)) for prefactor, exponent in pairs]
