@@ -103,7 +103,7 @@ def coupling_sign(file_values: Tensor, values: Tensor, max_error: float, noun: s
     """
     sign = 1 if float((file_values * values).sum()) > 0 else -1
     if float((file_values * sign - values).abs().max()) > max_error:
-        raise FormatError(f"the {noun} in the file are not those of e3nn")
+        raise FormatError(f"the file has other numbers than e3nn for the {noun}")
     return sign
 
 

@@ -126,7 +126,7 @@ def _sign(path: Path, t: int, tensors: Mapping[str, Tensor]) -> int:
     symbol = tensors.get(f"{t}_convolution.convolution._compiled_main_left_right._w3j_{l1}_{l2}_{l3}")
     sign = 1
     if symbol is not None:
-        noun = f"Wigner 3j symbols of degrees {l1}, {l2}, {l3}"
+        noun = f"Wigner 3j symbol of degrees {l1}, {l2}, {l3}"
         sign = coupling_sign(symbol.double(), wigner_3j(l1, l2, l3), _MAX_3J_ERROR, noun)
     return sign * (-1) ** l2
 
