@@ -129,10 +129,10 @@ def make_paths_absolute(config: Schema) -> Schema:
                 plain_config[section][key] = str(Path(value).absolute())
             elif isinstance(value, list):
                 plain_config[section][key] = [str(Path(file).absolute()) for file in value]
-    if (
-        "start" in plain_config and Path(plain_config["start"]["model"]).expanduser().exists()
-    ):  # otherwise the name of a public model
-        plain_config["start"]["model"] = str(Path(plain_config["start"]["model"]).expanduser().absolute())
+    if "start" in plain_config:
+        model = Path(plain_config["start"]["model"]).expanduser()
+        if model.exists():  # otherwise it is the name of a public model
+            plain_config["start"]["model"] = str(model.absolute())
     return type(config).model_validate(plain_config)
 
 

@@ -17,12 +17,8 @@ from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Featurizer
 
-FIELDS = {
-    "total_charge": "charge",
-    "charge": "charge",
-    "total_spin": "spin",
-    "spin": "spin",
-}  # name of a state, in configurations and in MACE's files: field of the graph
+# name of a state, in configurations and in MACE's files: field of the graph
+FIELDS = {"total_charge": "charge", "charge": "charge", "total_spin": "spin", "spin": "spin"}
 # accepted keys of the settings in ``global_state``
 KEYS = ("type", "per", "emb_dim", "num_classes", "offset", "in_dim", "use_bias")
 

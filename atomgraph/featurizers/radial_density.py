@@ -82,9 +82,8 @@ class RadialDensity(Featurizer):
         """Features, (n_atoms, n_elements · (n_radial + 1)), invariant scalars."""
         basis, cutoff = BASES[self.basis], self.cutoff
         envelope = edge_envelope(edges, self.envelope, cutoff)
-        radial = edges.cached(
-            (self.basis, self.n_radial, cutoff), lambda: basis(edges.length, self.n_radial, cutoff)
-        )  # (n_edges, n_radial)
+        key = (self.basis, self.n_radial, cutoff)
+        radial = edges.cached(key, lambda: basis(edges.length, self.n_radial, cutoff))  # (n_edges, n_radial)
         row = edges.centre * edges.n_elements + edges.element_of_neighbour
         density = sum_to(envelope[:, None] * radial, row, edges.n_atoms * edges.n_elements)
         one_hot = torch.nn.functional.one_hot(edges.element, edges.n_elements)

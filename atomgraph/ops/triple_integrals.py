@@ -12,10 +12,8 @@ from torch import Tensor
 from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.hyperspherical import harmonics_on_grid
 
-_MAX_GRID_VALUES = {
-    "cpu": 1 << 17,
-    "cuda": 1 << 26,
-}  # function values per group of atoms, which fit into the cache of a core or the memory of a GPU
+# function values per group of atoms, which fit into the cache of a core or the memory of a GPU
+_MAX_GRID_VALUES = {"cpu": 1 << 17, "cuda": 1 << 26}
 
 
 def degree_triples(n_max: int) -> list[tuple[int, int, int]]:

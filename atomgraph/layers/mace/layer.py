@@ -140,9 +140,8 @@ class MACELayer(MessageLayer):
         """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
         harmonics = padded_harmonics(edges, self.l_max)
         message, residual = self.interaction(to_blocks(h, self.irreps_in), harmonics, edges)
-        message_columns = torch.cat(
-            [message[irrep] for _, irrep in self.irreps_message], dim=1
-        )  # (n_atoms, Σ(2l+1), channels)
+        blocks = [message[irrep] for _, irrep in self.irreps_message]
+        message_columns = torch.cat(blocks, dim=1)  # (n_atoms, Σ(2l+1), channels)
         element = edges.element if self.by_element else torch.zeros_like(edges.element)
         products = self.product(message_columns, element)
         parts = products.split([irrep.dim for _, irrep in self.irreps_out], dim=1)

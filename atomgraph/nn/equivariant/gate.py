@@ -15,10 +15,11 @@ from atomgraph.nn.part import Part
 
 # gains of e3nn, which keep the mean square of normally distributed numbers at one
 SILU_GAIN, SIGMOID_GAIN, TANH_GAIN = E3NN_GAINS["silu"], 1.8467055342154763, E3NN_GAINS["tanh"]
+#: Functions σ of the gates by name, each with its gain c'.
 GATES: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "sigmoid": (torch.sigmoid, SIGMOID_GAIN),
     "silu": (torch.nn.functional.silu, SILU_GAIN),
-}  # σ and c' by name
+}
 EVEN, ODD = o3.Irrep(0, 1), o3.Irrep(0, -1)
 
 
