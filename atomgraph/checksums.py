@@ -13,10 +13,10 @@ from typing import BinaryIO
 
 from atomgraph.old_names import old_names_of
 
-KEY = "sha256"  # key of the checksum in the JSON object of the header
+KEY = "sha256"  # key of the checksum in atomgraph's metadata, a JSON object
 BLANK = "0" * 64
-# The header is JSON, and safetensors stores metadata as strings. Therefore atomgraph's JSON object is a string in the header,
-# and each quotation mark of the object has a backslash.
+# The header of a safetensors file is JSON, and its metadata are strings. Atomgraph's JSON object is one of these strings, so
+# its quotation marks are escaped in the header: these bytes contain the backslashes.
 _MARK = rb"\"sha256\": \""
 _LARGEST_HEADER = 100_000_000  # bytes; the limit of safetensors
 _CHUNK = 1 << 20  # bytes

@@ -6,7 +6,7 @@ Every message states the expected value, the given value, and how to correct the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
 from atomgraph.old_names import old_names_of
@@ -62,6 +62,18 @@ def nearest(word: str, names: Iterable[str]) -> str:
     sorted_names = sorted(set(names))
     all_names = f"; known are {', '.join(sorted_names)}" if 0 < len(sorted_names) <= MAX_LISTED else ""
     return spelling_suggestion(word, sorted_names) or all_names
+
+
+def check_name(kind: str, name: object, names: Collection[str]) -> None:
+    """Raise WiringError for an unknown name of an option, with a suggestion.
+
+    Args:
+        kind: Description of the option, such as ``envelope``.
+        name: The name.
+        names: The names that exist.
+    """
+    if name not in names:
+        raise WiringError(f"unknown {kind} {name!r}{nearest(str(name), names)}")
 
 
 def spelling_suggestion(word: str, names: Iterable[str]) -> str:

@@ -52,7 +52,7 @@ def evaluate(
     overwrite: Overwrite = False,
     label_keys: LabelKeys = None,
     label_units: LabelUnits = None,
-    types: Types = None,
+    atom_types: Types = None,
     format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
@@ -67,26 +67,20 @@ def evaluate(
         check_folder(out, overwrite=overwrite)
     potential = load_model(model, head=head, elements=elements, units=model_units, device=device, imports=imports)
     notes = ReadingNotes()
-    frames = read(
-        [str(path) for path in data],
-        keys=entries(label_keys),
-        units=entries(label_units),
-        types=types,
-        format=format,
-        notes=notes,
-    )
+    paths = [str(path) for path in data]
+    keys, units = entries(label_keys), entries(label_units)
+    frames = read(paths, keys=keys, units=units, types=atom_types, format=format, notes=notes)
     warn_undetermined_e0(potential, frames)
     predictor = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     comparison = compare(predictor, frames, progress=True)
     require_samples(comparison, notes)
     console = output_console()
-    names = ", ".join(str(path) for path in data)
-    console.print(error_table(comparison, f"{model} on {names}").rich())
+    console.print(error_table(comparison, f"{model} on {', '.join(paths)}").rich())
     console.print(describe_speed(comparison), markup=False, soft_wrap=True)
     if out is not None:
         is_new = not out.exists()
         try:
-            _write_results(out, comparison, {"model": model, "data": [str(path) for path in data]})
+            _write_results(out, comparison, {"model": model, "data": paths})
         except (AtomgraphError, OSError):
             if is_new:
                 shutil.rmtree(out, ignore_errors=True)

@@ -68,7 +68,7 @@ FormatName = Annotated[
 
 
 def entries(pairs: list[str] | None) -> dict[str, str]:
-    """Return pairs such as ``["energy=REF_energy"]`` as a dict.
+    """Return pairs LABEL=VALUE of ``--key`` or ``--unit``, such as ``["energy=REF_energy"]``, as a dict.
 
     Raises:
         ConfigError: If a pair is not LABEL=VALUE.

@@ -1,4 +1,4 @@
-"""Data that all kernels of one evaluation use: the graph, and runs of atoms that use the same weights."""
+"""Data that all kernels of one evaluation use: the graph, and ranges of consecutive atoms with the same weights."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from atomgraph.compiled.function_pointers import integers
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.old_names import OldAttribute, old_names_of
 
-MAX_CACHED_TABLES = 256  # maximum number of cached tables of addresses; each set of elements has one table
+# Kernels of linear maps and of products read weights from a table of addresses, one table for each set of elements. Each part
+# caches the tables that it used last, at most this number.
+MAX_CACHED_TABLES = 256
 
 
 class AtomRuns:
-    """Runs of consecutive atoms with the same weights.
+    """Runs: ranges of consecutive atoms with the same weights. Atoms are sorted by element.
 
     Args:
-        kinds: For each run, the row of the element of its atoms in the model's table, or 0 if all elements have the same
-            weights.
+        kinds: Row of the weights of each run. It is the row of the run's element in the model's list of elements, or 0 if all
+            elements share the weights.
         counts: Number of atoms of each run.
 
     Attributes:
-        first_atoms: Address of an int64 array, (n_runs + 1,): the first atom of each run, then the number of atoms.
-        n_atoms: Number of atoms of all runs.
+        first_atoms: Address of an int64 array, (n_runs + 1,): index of the first atom of each run, then ``n_atoms``.
+        n_atoms: Number of atoms of all runs together.
     """
 
     def __init__(self, kinds: Sequence[int], counts: Sequence[int]):
@@ -44,8 +46,8 @@ class Evaluation:
 
     Attributes:
         kernel_graph: Atoms and edges.
-        all_atoms: One run of all atoms, for weights that are the same for all elements.
-        by_element: One run for each element that occurs, in the order of ``kernel_graph.element_rows``.
+        all_atoms: A single run of all atoms, for weights that all elements share.
+        by_element: One run for each element of the structure, in the order of ``kernel_graph.element_rows``.
         dtype: Dtype of the kernels.
     """
 

@@ -86,11 +86,12 @@ def read_content(source: BaseModel | Mapping[str, Any] | str | Path, overrides: 
         raise ConfigError(f"a configuration should be a mapping or a YAML file, but is {source!r}")
     content = read_yaml(Path(source)) if isinstance(source, str | Path) else dict(source)
     content = replace_old_names_with_warning(content)
-    options = [current_option(option, content) for option in overrides]
+    options = [current_option(option, content) for option in overrides]  # with current keys
     # Without terms in the configuration, indices in options such as fit.terms.0.weight=2 are those of the default terms.
     if any(option.startswith("fit.terms.") for option in options):
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    content = replace_old_names_with_warning(apply_options(content, options))  # values of options can contain old names
+    content = apply_options(content, options)
+    content = replace_old_names_with_warning(content)  # values of options can be mappings with old names
     return convert_elements(apply_torchrun(content))
 
 
@@ -128,10 +129,10 @@ def make_paths_absolute(config: Schema) -> Schema:
                 plain_config[section][key] = str(Path(value).absolute())
             elif isinstance(value, list):
                 plain_config[section][key] = [str(Path(file).absolute()) for file in value]
-    if (
-        "start" in plain_config and Path(plain_config["start"]["model"]).expanduser().exists()
-    ):  # otherwise the name of a public model
-        plain_config["start"]["model"] = str(Path(plain_config["start"]["model"]).expanduser().absolute())
+    if "start" in plain_config:
+        model = Path(plain_config["start"]["model"]).expanduser()
+        if model.exists():  # otherwise it is the name of a public model
+            plain_config["start"]["model"] = str(model.absolute())
     return type(config).model_validate(plain_config)
 
 

@@ -19,9 +19,8 @@ _LABELS_WITH_RULES = ("energy", "length", "forces", "stress", "virial")
 _SIGN_ENTRIES = ("forces_sign", "stress_sign", "virial_sign", "stress_order")
 SIGNS = {"tension": 1.0, "compression": -1.0}  # factor to stresses that are positive in tension
 FORCE_SIGNS = {"force": 1.0, "gradient": -1.0}  # force: −dE/dx, gradient: dE/dx
-GRADIENT = re.compile(
-    r"grad(?!e|ua)|(?<![a-z])d_?e_?d_?[rx](?![a-z])", re.IGNORECASE
-)  # matches dft_grad and dE_dx, not graded
+# names of gradients of the energy: dft_grad and dE_dx, but not graded
+GRADIENT = re.compile(r"grad(?!e|ua)|(?<![a-z])d_?e_?d_?[rx](?![a-z])", re.IGNORECASE)
 # Positions of xx, xy, xz, yx, yy, ... in a list of six components.
 ORDERS = {
     "ase": (0, 5, 4, 5, 1, 3, 4, 3, 2),  # xx yy zz yz xz xy

@@ -98,7 +98,8 @@ class GraphLoader(DataLoader[AtomicGraph]):
             raise DataError(f"the sampler was made for {len(sampler.n_labels)} structures, but got {len(graphs)}")
         self._position = 0
         keywords.setdefault("collate_fn", collate)
-        keywords.setdefault("generator", torch.Generator())  # of the seeds of workers; torch's own state is not changed
+        # the loader draws the seeds of its workers from this generator, so that torch's global random state does not change
+        keywords.setdefault("generator", torch.Generator())
         super().__init__(GraphDataset(graphs), batch_sampler=sampler, **keywords)
 
     def __iter__(self) -> Any:

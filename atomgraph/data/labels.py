@@ -23,7 +23,8 @@ COMMON_KEYS = {"energies", "stresses", "config_type", "head", "source", "charge"
 MAX_RELATIVE_DIFFERENCE = 1e-3  # between stress and virial; a larger difference is a contradiction
 STRESS_ROUNDING = 1e-7  # eV/Å³; smaller differences between stress and virial are rounding errors
 ENERGY_ROUNDING = 1e-6  # eV; smaller differences between energy and free energy are rounding errors
-MAX_ASYMMETRY, ASYMMETRY_ROUNDING = 0.05, 1e-6  # of a stress or virial: relative to the largest component; absolute
+MAX_ASYMMETRY = 0.05  # largest accepted asymmetry of a stress or virial, relative to its largest component
+ASYMMETRY_ROUNDING = 1e-6  # smaller absolute asymmetries are rounding errors, in the unit of the file
 
 
 class LabelReader:

@@ -132,9 +132,8 @@ def pack_evenly(order: np.ndarray, sizes: StructureSizes, n_buckets: int) -> lis
     if n_shared < 1:
         return buckets if n_shared == 0 and not fitting else None
     shared_buckets: list[list[int]] = [[] for _ in range(n_shared)]
-    heap = [
-        (0, bucket, 0, 0) for bucket in range(n_shared)
-    ]  # (filling × edge_budget × atom_budget, bucket, edges, atoms)
+    # (filling × edge_budget × atom_budget, bucket, edges, atoms)
+    heap = [(0, bucket, 0, 0) for bucket in range(n_shared)]
     for index in fitting:
         _, bucket, edges, atoms = heappop(heap)
         edges, atoms = edges + int(sizes.n_edges[index]), atoms + int(sizes.n_atoms[index])

@@ -109,9 +109,8 @@ class ReplaySampler(EdgeBudgetSampler):
         replay_indices = self.replay_indices(epoch)
         n_edges = np.array([self.sizes.n_edges[batch].sum() for batch in batches])
         for index in replay_indices[np.argsort(-self.sizes.n_edges[replay_indices], kind="stable")].tolist():
-            number = int(
-                np.where(n_replay_left > 0, n_edges, np.iinfo(np.int64).max).argmin()
-            )  # the batch with fewest edges
+            # the batch with fewest edges among those that still need replayed structures
+            number = int(np.where(n_replay_left > 0, n_edges, np.iinfo(np.int64).max).argmin())
             batches[number].append(index)
             n_replay_left[number] -= 1
             n_edges[number] += self.sizes.n_edges[index]

@@ -18,14 +18,14 @@ STATES = ("charge", "spin")
 
 
 class ElectronicEmbedding(Featurizer):
-    r"""Embedding of the element, to which terms of charge and spin of the structure are added, one after the other.
+    r"""Embedding of the element, plus a term of the charge and a term of the spin of the structure.
 
     .. math:: h_i \leftarrow h_i + \mathrm{Res}\Big(\frac{a_i}{1 + \epsilon}\, W_v s\Big), \qquad
               a_i = \mathrm{softmax}_i \frac{(W_q h_i + b) \cdot (W_k \hat s)}{\sqrt{n}}
 
-    The softmax is over the atoms of a structure, n is the number of features, and :math:`\hat s = s / \max(s, 1)`. For a charge
-    Q, s is :math:`[\max(Q, 0), \max(-Q, 0)]`; for a spin multiplicity M, s is :math:`|M|`. Res is a network of residual blocks
-    without biases.
+    The terms are added one after the other. The softmax is over the atoms of a structure, n is the number of features, and
+    :math:`\hat s = s / \max(s, 1)`. For a charge Q, s is :math:`[\max(Q, 0), \max(-Q, 0)]`; for a spin multiplicity M, s is
+    :math:`|M|`. Res is a network of residual blocks without biases.
     The result is not additive for structures that are far apart, because they share one charge.
 
     Args:
@@ -82,12 +82,12 @@ class ElectronicEmbedding(Featurizer):
 class _StateTerm(torch.nn.Module):
     """Term of one state: attention over the atoms of a structure, and residual blocks."""
 
-    def __init__(self, n_features: int, width: int, n_residual: int, activation: str, epsilon: float):
+    def __init__(self, n_features: int, state_width: int, n_residual: int, activation: str, epsilon: float):
         super().__init__()
         self.epsilon, self.activation = epsilon, get_activation(activation)
         self.query = torch.nn.Linear(n_features, n_features)
-        self.key = torch.nn.Linear(width, n_features, bias=False)
-        self.value = torch.nn.Linear(width, n_features, bias=False)
+        self.key = torch.nn.Linear(state_width, n_features, bias=False)
+        self.value = torch.nn.Linear(state_width, n_features, bias=False)
         self.blocks = torch.nn.ModuleList(
             torch.nn.ModuleList(torch.nn.Linear(n_features, n_features, bias=False) for _ in range(2))
             for _ in range(n_residual)
@@ -95,7 +95,7 @@ class _StateTerm(torch.nn.Module):
         self.last = torch.nn.Linear(n_features, n_features, bias=False)
 
     def forward(self, h: Tensor, state: Tensor, graph_of_atom: Tensor) -> Tensor:
-        """Return the term, (n_atoms, n), of features h, (n_atoms, n), and states, (n_graphs, width)."""
+        """Return the term, (n_atoms, n), of features h, (n_atoms, n), and states s, (n_graphs, state_width)."""
         key = self.key(state / state.clamp(min=1.0))[graph_of_atom]
         logits = (self.query(h) * key).sum(dim=1) / h.shape[1] ** 0.5
         y = (_softmax(logits, graph_of_atom, len(state)) / (1.0 + self.epsilon))[:, None]

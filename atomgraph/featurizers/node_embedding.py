@@ -17,12 +17,8 @@ from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Featurizer
 
-FIELDS = {
-    "total_charge": "charge",
-    "charge": "charge",
-    "total_spin": "spin",
-    "spin": "spin",
-}  # name of a quantity of the structure, in configurations and in MACE's files: field of the graph
+# name of a state, in configurations and in MACE's files: field of the graph
+FIELDS = {"total_charge": "charge", "charge": "charge", "total_spin": "spin", "spin": "spin"}
 # accepted keys of the settings in ``global_state``
 KEYS = ("type", "per", "emb_dim", "num_classes", "offset", "in_dim", "use_bias")
 
@@ -36,11 +32,11 @@ class NodeEmbedding(Featurizer):
     Args:
         elements: Chemical symbols.
         channels: Number of features.
-        global_state: Settings of the vectors s by name of the quantity, for example ``{"total_charge": {"type":
-            "categorical", "num_classes": 9, "offset": 4, "emb_dim": 16}}``. Quantities are ``total_charge``, in e, and
-            ``total_spin``, the multiplicity. ``categorical``: s is a row of a table with ``num_classes`` rows; the index of
-            the row is the value plus ``offset``. ``continuous``: s is the output of a small network of the value, with
-            biases if ``use_bias``. ``emb_dim`` is the length of s. None: no vectors s.
+        global_state: Settings of each vector s, by name: ``{"total_charge": {"type": "categorical", "emb_dim": 16,
+            "num_classes": 9, "offset": 4}}``. Names are ``total_charge`` (units of e) and ``total_spin`` (multiplicity).
+            ``emb_dim`` is the length of s. ``type: categorical``: s is row number (value + ``offset``) of a trained table
+            with ``num_classes`` rows. ``type: continuous``: s is the output of a small network of the value, with biases if
+            ``use_bias``. None: no vectors s.
 
     Raises:
         WiringError: If a key or type is unknown, or a number is missing or below one.
@@ -55,10 +51,11 @@ class NodeEmbedding(Featurizer):
         self.elements = checked_symbols(elements)
         self.irreps_out = o3.Irreps(f"{channels}x0e")
         self.weight = torch.nn.Parameter(torch.randn(len(self.elements), channels))
-        self.states = {name: _check_state(name, state) for name, state in (global_state or {}).items()}
+        # settings of the vector of each state (charge or spin), by name
+        self.states = {name: _check_settings(name, settings) for name, settings in (global_state or {}).items()}
         self.reads_states = bool(self.states)
-        self.embedders = torch.nn.ModuleDict({name: _make_embedder(state) for name, state in self.states.items()})
-        width = sum(state["emb_dim"] for state in self.states.values())
+        self.embedders = torch.nn.ModuleDict({name: _make_embedder(settings) for name, settings in self.states.items()})
+        width = sum(settings["emb_dim"] for settings in self.states.values())
         self.project = torch.nn.Linear(width, channels, bias=False) if self.states else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
@@ -78,16 +75,16 @@ class NodeEmbedding(Featurizer):
         h = self.weight[edges.element] / len(self.elements) ** 0.5
         if self.project is None:
             return h
-        states = torch.cat([self._embed_state(name, graph) for name in self.states], dim=1)  # (n_graphs, width)
-        return h + torch.nn.functional.silu(self.project(states))[graph.graph_of_atom]
+        vectors = torch.cat([self._embed_state(name, graph) for name in self.states], dim=1)  # (n_graphs, width)
+        return h + torch.nn.functional.silu(self.project(vectors))[graph.graph_of_atom]
 
     def _embed_state(self, name: str, graph: AtomicGraph) -> Tensor:
         """Vector s of the charge or the spin, (n_graphs, emb_dim)."""
-        state, value = self.states[name], graph[FIELDS[name]]  # (n_graphs,)
-        if state["type"] == "continuous":
+        settings, value = self.states[name], graph[FIELDS[name]]  # value: (n_graphs,)
+        if settings["type"] == "continuous":
             vectors: Tensor = self.embedders[name](value.to(self.weight.dtype)[:, None])
             return vectors
-        lowest, n = -state.get("offset", 0), state["num_classes"]
+        lowest, n = -settings.get("offset", 0), settings["num_classes"]
         row = value.round().long() - lowest
         invalid = (row < 0) | (row >= n) | (value != value.round())
         if bool(invalid.any()):
@@ -99,32 +96,34 @@ class NodeEmbedding(Featurizer):
         return result
 
 
-def _check_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
+def _check_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the vector of a charge or spin; WiringError if they are invalid."""
     if name not in FIELDS:
         raise WiringError(
             f"unknown state {name!r}{nearest(name, FIELDS)}; the states of a structure are its charge and its spin"
         )
-    for key in state:
+    for key in settings:
         if key not in KEYS:
             raise WiringError(f"global_state.{name}.{key}: unknown key{nearest(str(key), KEYS)}")
-    if state.get("per", "graph") != "graph" or state.get("in_dim", 1) != 1:
+    if settings.get("per", "graph") != "graph" or settings.get("in_dim", 1) != 1:
         raise WiringError(
-            f"global_state.{name} should be one number per structure (per: graph, in_dim: 1), but is {dict(state)}"
+            f"global_state.{name} should be one number per structure (per: graph, in_dim: 1), but is {dict(settings)}"
         )
-    required = {"categorical": ("emb_dim", "num_classes"), "continuous": ("emb_dim",)}.get(state.get("type", ""))
-    if required is None or any(not isinstance(state.get(key), int) or state[key] < 1 for key in required):
+    required = {"categorical": ("emb_dim", "num_classes"), "continuous": ("emb_dim",)}.get(settings.get("type", ""))
+    if required is None or any(not isinstance(settings.get(key), int) or settings[key] < 1 for key in required):
         raise WiringError(
             f"global_state.{name} should be {{type: categorical, num_classes: n, emb_dim: n}} or "
-            f"{{type: continuous, emb_dim: n}}, but is {dict(state)}"
+            f"{{type: continuous, emb_dim: n}}, but is {dict(settings)}"
         )
-    return dict(state)
+    return dict(settings)
 
 
-def _make_embedder(state: Mapping[str, Any]) -> torch.nn.Module:
-    width = state["emb_dim"]
-    if state["type"] == "categorical":
-        return torch.nn.Embedding(state["num_classes"], width)
-    bias = state.get("use_bias", True)
+def _make_embedder(settings: Mapping[str, Any]) -> torch.nn.Module:
+    """Return the table or network whose outputs are the vectors of a charge or spin."""
+    width = settings["emb_dim"]
+    if settings["type"] == "categorical":
+        return torch.nn.Embedding(settings["num_classes"], width)
+    bias = settings.get("use_bias", True)
     return torch.nn.Sequential(
         torch.nn.Linear(1, width, bias=bias), torch.nn.SiLU(), torch.nn.Linear(width, width, bias=bias)
     )

@@ -9,7 +9,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
@@ -48,8 +48,7 @@ class RadialDensity(Featurizer):
         envelope: str = "polynomial",
     ):
         super().__init__()
-        if basis not in BASES:
-            raise WiringError(f"unknown radial basis {basis!r}{nearest(str(basis), BASES)}")
+        check_name("radial basis", basis, BASES)
         if not cutoff > 0 or n_radial < 1:
             raise WiringError(f"cutoff and n_radial must be positive, but are {cutoff} Å and {n_radial}")
         self.elements = checked_symbols(elements)
@@ -83,9 +82,8 @@ class RadialDensity(Featurizer):
         """Features, (n_atoms, n_elements · (n_radial + 1)), invariant scalars."""
         basis, cutoff = BASES[self.basis], self.cutoff
         envelope = edge_envelope(edges, self.envelope, cutoff)
-        radial = edges.cached(
-            (self.basis, self.n_radial, cutoff), lambda: basis(edges.length, self.n_radial, cutoff)
-        )  # (n_edges, n_radial)
+        key = (self.basis, self.n_radial, cutoff)
+        radial = edges.cached(key, lambda: basis(edges.length, self.n_radial, cutoff))  # (n_edges, n_radial)
         row = edges.centre * edges.n_elements + edges.element_of_neighbour
         density = sum_to(envelope[:, None] * radial, row, edges.n_atoms * edges.n_elements)
         one_hot = torch.nn.functional.one_hot(edges.element, edges.n_elements)

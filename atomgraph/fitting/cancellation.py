@@ -21,7 +21,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
-_N_STRUCTURES = 40  # about the number of training structures for the sums of terms
+_N_STRUCTURES = 40  # approximate number of training structures whose terms are summed
 _EDGE_BUDGET = 4_000  # edges per batch
 _N_FLOAT32 = 4  # largest number of training structures for errors in float32
 FLOAT32_ERROR = 5e-4  # largest force error relative to the largest force: half of the tolerance of ``atomgraph check``

@@ -12,8 +12,9 @@ import torch
 import yaml
 
 from atomgraph import featurizers, safe_yaml
-from atomgraph.errors import FormatError, WiringError
+from atomgraph.errors import FormatError
 from atomgraph.formats.ace_yaml_blocks import ClusterFunction, SpeciesBlock, parse_blocks
+from atomgraph.formats.file_errors import file_errors
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.work_limit import limit_work
 from atomgraph.models.baseline import Baseline
@@ -53,17 +54,13 @@ def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     Raises:
         FormatError: If something is missing, damaged or not supported.
     """
-    try:
+    with file_errors(path):
         data = _parse(path)
         blocks = parse_blocks(data)
         elements = hints.resolve_elements(path, sorted({symbol for block in blocks for symbol in block.elements}))
         hints.resolve_units(path, UNITS)
         with torch.random.fork_rng(devices=[]), limit_work(path.stat().st_size, 100):
             model = _model(elements, blocks)
-    except FormatError as error:
-        raise FormatError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
-    except WiringError as error:
-        raise FormatError(f"{path} describes a model that cannot be built: {error}") from None
     file_metadata = data.get("metadata") or {}
     texts = {str(key): str(value) for key, value in file_metadata.items()} if isinstance(file_metadata, dict) else {}
     return model.eval(), {"origin": {"format": "ACE", "file": path.name} | ({"metadata": texts} if texts else {})}

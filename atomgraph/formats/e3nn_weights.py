@@ -1,8 +1,8 @@
-"""Translation of weights between the arrays of NequIP's kind of program and atomgraph's ``NequIP``.
+"""Translation of weights of nequip and SevenNet, two programs that use e3nn, to the arrays of atomgraph's ``NequIP``.
 
-Both programs that this module serves (nequip and SevenNet) use e3nn. Its spherical harmonics are those of atomgraph, but its
-edge vectors point from the centre to the neighbour, and e3nn changed the signs of some Wigner 3j symbols after version 0.4.4.
-Each path of a convolution therefore has a sign, by which the weights of the path are multiplied.
+The spherical harmonics of e3nn are those of atomgraph, but the edge vectors of both programs point from the centre to the
+neighbour, and e3nn changed the signs of some Wigner 3j symbols after version 0.4.4. Each path of a convolution therefore has a
+sign, by which the weights of the path are multiplied.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
+from atomgraph.errors import FormatError
 from atomgraph.layers.nequip_layer import NequIPLayer
 from atomgraph.nn.equivariant.convolution import Path
 from atomgraph.ops.coupling import FLIPPED_SIGNS
@@ -52,6 +53,7 @@ def split_element_linear(flat: Tensor, n_vectors: int, irreps_in: Iterable, irre
 
 
 def _split(flat: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Split an array into blocks of these shapes, by name; ValueError if its size is not the sum of their sizes."""
     sizes = [torch.Size(shape).numel() for shape in shapes.values()]
     if flat.numel() != sum(sizes):
         raise ValueError(
@@ -90,23 +92,38 @@ def path_sign(path: Path, e3nn_044: bool = False) -> int:
     return (-1) ** path.harmonics.l * (-1 if flipped else 1)
 
 
-def reorder_path_weights(weights: Tensor, layer: NequIPLayer, theirs: list[Path], signs: dict[Path, int]) -> Tensor:
+def coupling_sign(file_values: Tensor, values: Tensor, max_error: float, noun: str) -> int:
+    """Return the sign s with file_values = s · values; FormatError if there is none.
+
+    Args:
+        file_values: Coupling coefficients in the file.
+        values: Coupling coefficients of atomgraph, in the same shape.
+        max_error: Largest accepted difference of coefficients.
+        noun: Description of the coefficients, for the message.
+    """
+    sign = 1 if float((file_values * values).sum()) > 0 else -1
+    if float((file_values * sign - values).abs().max()) > max_error:
+        raise FormatError(f"the file has other numbers than e3nn for the {noun}")
+    return sign
+
+
+def reorder_path_weights(weights: Tensor, layer: NequIPLayer, file_paths: list[Path], signs: dict[Path, int]) -> Tensor:
     """Sort the columns of the last layer of a radial network by the paths of the layer, and multiply them by signs.
 
     Args:
         weights: Weights, (n_hidden, n_weights), or any tensor whose last axis runs over the paths and their channels.
         layer: Layer with the paths in atomgraph's order.
-        theirs: Paths in the order of the file. Paths that the layer does not have are dropped.
+        file_paths: Paths in the order of the file. Paths that the layer does not have are dropped.
         signs: Sign of each path.
 
     Raises:
         ValueError: If the number of columns is not the one of the paths.
     """
     channels = {irrep: n for n, irrep in layer.irreps_in}
-    sizes = [channels[path.feature] for path in theirs]
+    sizes = [channels[path.feature] for path in file_paths]
     if weights.shape[-1] != sum(sizes):
         raise ValueError(f"expected {sum(sizes)} radial weights, but the file has {weights.shape[-1]}")
-    columns = dict(zip(theirs, weights.split(sizes, dim=-1), strict=True))
+    columns = dict(zip(file_paths, weights.split(sizes, dim=-1), strict=True))
     return torch.cat([columns[path] * signs[path] for path in layer.convolution.paths], dim=-1)
 
 

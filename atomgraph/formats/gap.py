@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from atomgraph.errors import FormatError, WiringError
+from atomgraph.errors import FormatError
 from atomgraph.featurizers import SOAP, PairKernel, TripleKernel
+from atomgraph.formats.file_errors import file_errors
 from atomgraph.formats.gap_terms import GapTerm, parse_atomic_number, parse_number, parse_term
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.work_limit import limit_work
@@ -44,7 +45,7 @@ def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     Raises:
         FormatError: If something is missing, damaged or not supported.
     """
-    try:
+    with file_errors(path):
         data, terms = _parse(path)
         e0 = _e0(data)
         elements = hints.resolve_elements(path, _elements(terms, e0))
@@ -52,10 +53,6 @@ def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
         n_bytes = path.stat().st_size + sum(term.points.nbytes for term in terms)
         with torch.random.fork_rng(devices=[]), limit_work(n_bytes, 10 * len(terms)):
             model = _model(elements, e0, terms).double()
-    except FormatError as error:
-        raise FormatError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
-    except WiringError as error:
-        raise FormatError(f"{path} describes a model that cannot be built: {error}") from None
     return model.eval(), {"origin": {"format": "GAP", "file": path.name}}
 
 

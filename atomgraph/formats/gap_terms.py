@@ -33,11 +33,8 @@ _DESCRIPTOR_KEYWORDS = {  # kind of descriptor: its keywords
         *("n_species", "species_Z", "n_Z", "Z", "basis_error_exponent", "covariance_sigma0"),
     },
 }
-MAX_RADIAL, MAX_DEGREE, MAX_DIMENSIONS = (
-    50,
-    12,
-    10**7,
-)  # largest accepted n_max, l_max and number of components; above the values of any fit
+# largest accepted n_max, l_max and number of components; above the values of any fit
+MAX_RADIAL, MAX_DEGREE, MAX_DIMENSIONS = 50, 12, 10**7
 _ONLY_SUPPORTED = {"basis_error_exponent": 10.0, "covariance_sigma0": 0.0}  # keywords with one supported value
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
-from atomgraph.errors import FormatError
 from atomgraph.formats import mace, nequip, schnetpack, sevennet
+from atomgraph.formats.file_errors import file_errors
 from atomgraph.formats.hints import FileHints
-from atomgraph.formats.pickled.archive import Archive
+from atomgraph.formats.pickled.archive import ZIP_START, Archive, has_record
 from atomgraph.models.energy import EnergyModel
 
 #: Readers with ``recognises_root(root) -> bool`` and ``read_archive(path, archive, hints)``. Files that none of them recognises
@@ -22,15 +21,9 @@ def recognises(path: Path, start: bytes) -> bool:
     """Return whether the file was probably written by ``torch.save``, of present or old versions."""
     if start.startswith(_PICKLE_STARTS):
         return b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." in start  # magic number of torch < 1.6
-    if not start.startswith(b"PK\x03\x04"):
+    if not start.startswith(ZIP_START):
         return False
-    if b"data.pkl" in start[:256] or path.suffix == ".model":
-        return True
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/data.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
+    return b"data.pkl" in start[:256] or path.suffix == ".model" or has_record(path, f"/{Archive.PICKLE}")
 
 
 def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
@@ -39,16 +32,11 @@ def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     Raises:
         FormatError: If the file is damaged, or of a program or kind that is not supported.
     """
-    try:
+    with file_errors(path):
         archive = Archive(path)
         if not archive.is_script:
             for reader in ROOT_READERS:
                 if reader.recognises_root(archive.root):
                     model, metadata = reader.read_archive(path, archive, hints)
                     return model, metadata
-    except RecursionError:
-        raise FormatError(f"{path}: the values in the file are nested deeper than in any model") from None
-    except FormatError as error:
-        text = str(error)
-        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
     return mace.read(path, hints)

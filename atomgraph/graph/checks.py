@@ -10,9 +10,8 @@ from atomgraph.graph.arrays import StructureArrays, as_arrays
 from atomgraph.old_names import old_names_of
 
 MIN_DISTANCE = 1e-3  # Å; atoms at a smaller distance are treated as atoms at the same position
-_MAX_PERIODS = (
-    1e7  # largest coordinate in cell lengths; farther atoms are slow to wrap and leave too few digits of distances
-)
+# largest coordinate in cell lengths; farther atoms are slow to wrap and leave too few digits of distances
+_MAX_PERIODS = 1e7
 _MAX_CELL_LENGTH = 1e10  # Å; in longer cells, positions have too few digits
 MIN_RELATIVE_VOLUME = 1e-8  # volume over the product of the cell lengths; a flatter cell has no volume
 

@@ -13,11 +13,11 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.equivariant.edge_harmonics import edge_harmonics
 from atomgraph.nn.equivariant.radial_network import ScaledMLP
 from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.part import Part
 from atomgraph.nn.protocols import Layer
-from atomgraph.ops.spherical import spherical_harmonics
 
 
 class AllegroEmbedding(Layer):
@@ -93,12 +93,3 @@ def edge_irreps(n_scalars: int, n_weights: int, tensor_channels: int, tensor_irr
     """Return the irreps of the features of an edge: latent scalars, weights of the next layer, tensors."""
     scalars = o3.Irreps([(n_scalars, "0e"), (n_weights, "0e")]) if n_weights else o3.Irreps([(n_scalars, "0e")])
     return scalars + o3.Irreps([(tensor_channels, irrep) for _, irrep in tensor_irreps])
-
-
-def edge_harmonics(edges: Edges, l_max: int) -> Tensor:
-    """Return the spherical harmonics of the edges, (n_edges, (l_max + 1)²), computed once for all layers."""
-
-    def compute() -> Tensor:
-        return spherical_harmonics(l_max, edges.exact.vector).to(edges.vector.dtype)
-
-    return edges.cached(("harmonics of edges", l_max), compute)

@@ -9,12 +9,13 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.allegro_embedding import edge_harmonics, edge_irreps
+from atomgraph.layers.allegro_embedding import edge_irreps
 from atomgraph.layers.edge_tensor_product import EdgeTensorProduct
-from atomgraph.layers.mean_neighbours import MeanNeighbours
+from atomgraph.layers.mean_neighbours import DividesByNeighbours, MeanNeighbours
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.equivariant.edge_harmonics import edge_harmonics
 from atomgraph.nn.equivariant.radial_network import ScaledMLP
 from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.padded_edges import PaddedEdges
@@ -22,7 +23,7 @@ from atomgraph.nn.protocols import EdgeLayer
 from atomgraph.ops.scatter import sum_to
 
 
-class AllegroLayer(EdgeLayer):
+class AllegroLayer(DividesByNeighbours, EdgeLayer):
     r"""One layer of Allegro. All features belong to edges, and sums run over edges of one centre only.
 
     .. math:: E_{i u l m} = \frac{1}{\sqrt{\bar n}} \sum_j w_{ij u l} Y_{l m}(\hat r_{ij}), \qquad
@@ -133,17 +134,7 @@ class AllegroLayer(EdgeLayer):
         parts = zip(by_degree, harmonics.split(degrees, dim=1), strict=True)
         products = torch.cat([weight[:, :, None] * harmonic[:, None, :] for weight, harmonic in parts], dim=2)
         sums = sum_to(products, edges.centre, edges.n_atoms)  # (n_atoms, U, (l_max + 1)²)
-        factor = self.neighbours().rsqrt().to(sums.dtype)
-        factor = factor[edges.element][:, None, None] if factor.ndim else factor
-        return (sums * factor).transpose(0, 1)
-
-    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
-        """Count the neighbours in a batch of the training data."""
-        self.neighbours.update_statistics(edges)
-
-    def finalize(self) -> None:
-        """Set the mean number of neighbours."""
-        self.neighbours.finalize()
+        return self.neighbours.divide_by_root(sums, edges.element).transpose(0, 1)
 
 
 def tensor_irreps(l_max: int, parity: str, n_layers: int) -> list[o3.Irreps]:

@@ -8,7 +8,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.mean_neighbours import MeanNeighbours
+from atomgraph.layers.mean_neighbours import DividesByNeighbours, MeanNeighbours
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
@@ -18,7 +18,7 @@ from atomgraph.nn.protocols import EdgeLayer
 from atomgraph.ops.scatter import sum_to
 
 
-class EdgeSum(EdgeLayer):
+class EdgeSum(DividesByNeighbours, EdgeLayer):
     r"""Features of atoms, :math:`h_i = \frac{1}{\sqrt{2 \bar n}} \sum_j g(e_{ij})`, from scalar features e of edges.
 
     g is a perceptron without its last linear layer, and :math:`\bar n` is the mean number of neighbours in the training data.
@@ -75,13 +75,4 @@ class EdgeSum(EdgeLayer):
         if self.network is not None:
             edge_features = self.network.gain * self.network.activation(self.network(edge_features))
         sums = sum_to(edge_features, edges.centre, edges.n_atoms)
-        factor = (2.0 * self.neighbours()).rsqrt().to(sums.dtype)
-        return sums * (factor[edges.element][:, None] if factor.ndim else factor)
-
-    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
-        """Count the neighbours in a batch of the training data."""
-        self.neighbours.update_statistics(edges)
-
-    def finalize(self) -> None:
-        """Set the mean number of neighbours."""
-        self.neighbours.finalize()
+        return self.neighbours.divide_by_root(sums, edges.element, factor=2.0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
@@ -41,6 +42,17 @@ class MeanNeighbours(Float64Buffers, Part):
         r"""Return :math:`\bar n`, a tensor of shape (), or (n_elements,) for one number per element."""
         return self.number
 
+    def divide_by_root(self, x: Tensor, element: Tensor, factor: float = 1.0) -> Tensor:
+        r"""Return :math:`x_i / \sqrt{c\, \bar n}`, in the dtype of x.
+
+        Args:
+            x: Values of atoms, (n_atoms, ...).
+            element: Row of each atom's element, (n_atoms,).
+            factor: Factor c, no unit.
+        """
+        scale = (factor * self()).rsqrt().to(x.dtype)
+        return x * (scale[element].view(-1, *[1] * (x.ndim - 1)) if scale.ndim else scale)
+
     def update_statistics(self, edges: Edges) -> None:
         """Count edges, and atoms with neighbours, in a batch of the training data."""
         neighbours = torch.bincount(edges.centre, minlength=edges.n_atoms).double()
@@ -63,3 +75,17 @@ class MeanNeighbours(Float64Buffers, Part):
 
     observe = OldAttribute("update_statistics")
     settle = OldAttribute("finalize")
+
+
+class DividesByNeighbours:
+    """Mixin for layers that divide by the mean number of ``neighbours``: its calibration (``nn.protocols.Calibrated``)."""
+
+    neighbours: MeanNeighbours
+
+    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+        """Count the neighbours in a batch of the training data."""
+        self.neighbours.update_statistics(edges)
+
+    def finalize(self) -> None:
+        """Set the mean number of neighbours."""
+        self.neighbours.finalize()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.embedding_linear import EmbeddingLinear
-from atomgraph.layers.mean_neighbours import MeanNeighbours
+from atomgraph.layers.mean_neighbours import DividesByNeighbours, MeanNeighbours
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.convolution import Convolution
+from atomgraph.nn.equivariant.edge_harmonics import edge_harmonics
 from atomgraph.nn.equivariant.gate import Gate
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
@@ -24,13 +24,12 @@ from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.radial_network import ScaledMLP
 from atomgraph.nn.part import Part
 from atomgraph.nn.protocols import MessageLayer
-from atomgraph.ops.spherical import spherical_harmonics
 
 SELF_CONNECTIONS = ("none", "linear", "element", "embedding")
 PARITIES = ("natural", "even")
 
 
-class NequIPLayer(MessageLayer):
+class NequIPLayer(DividesByNeighbours, MessageLayer):
     r"""One layer of NequIP.
 
     .. math:: h'_i = \mathrm{gate}\Big(W_2 \frac{1}{\sqrt{\bar n}} \sum_j w(r_{ij}) \otimes (W_1 h_j) \otimes Y(\hat r_{ij})
@@ -89,12 +88,8 @@ class NequIPLayer(MessageLayer):
     ):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
-        for name, value, choices in (
-            ("self_connection", self_connection, SELF_CONNECTIONS),
-            ("parity", parity, PARITIES),
-        ):
-            if value not in choices:
-                raise WiringError(f"unknown {name} {value!r}{nearest(str(value), choices)}")
+        check_name("self_connection", self_connection, SELF_CONNECTIONS)
+        check_name("parity", parity, PARITIES)
         self.irreps_in, self.l_max, self.solid_harmonics = o3.Irreps(irreps_in), l_max, solid_harmonics
         self.harmonics = o3.Irreps.spherical_harmonics(l_max, p=-1 if parity == "natural" else 1)
         self.irreps_out = reachable_irreps(self.irreps_in, self.harmonics, o3.Irreps(irreps_out))
@@ -141,38 +136,14 @@ class NequIPLayer(MessageLayer):
 
     def _sums(self, up: Blocks, edges: Edges) -> Blocks:
         """Return the convolution, divided by the root of the mean number of neighbours."""
-        factor = self.neighbours().rsqrt()
-        scale = factor[edges.element][:, None, None] if factor.ndim else factor  # (n_atoms, 1, 1) or ()
-        up = {irrep: block * scale.to(block.dtype) for irrep, block in up.items()}
+        up = {irrep: self.neighbours.divide_by_root(block, edges.element) for irrep, block in up.items()}
         arranged = self.convolution.arrange(edges)
         features, envelope = self.radial(edges)
         weights: Tensor = self.network(arranged.arrange(features))
         if envelope is not None:
             weights = weights * arranged.arrange(envelope)[..., None]
-        return self.convolution(up, weights, arranged.arrange(self._harmonics(edges)), arranged)
-
-    def _harmonics(self, edges: Edges) -> Tensor:
-        """Return the harmonics, (n_edges, n_harmonics), computed once for all layers."""
-        key = ("harmonics", self.l_max, self.solid_harmonics)
-        return edges.cached(key, lambda: self._make_harmonics(edges))
-
-    def _make_harmonics(self, edges: Edges) -> Tensor:
-        exact = edges.exact
-        harmonics = spherical_harmonics(self.l_max, exact.vector)
-        if self.solid_harmonics:
-            degrees = torch.tensor(
-                [irrep.l for _, irrep in self.harmonics for _ in range(irrep.dim)], device=harmonics.device
-            )
-            harmonics = harmonics * exact.length[:, None] ** degrees
-        return harmonics.to(edges.vector.dtype)
-
-    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
-        """Count the neighbours in a batch of the training data."""
-        self.neighbours.update_statistics(edges)
-
-    def finalize(self) -> None:
-        """Set the mean number of neighbours."""
-        self.neighbours.finalize()
+        harmonics = arranged.arrange(edge_harmonics(edges, self.l_max, self.solid_harmonics))
+        return self.convolution(up, weights, harmonics, arranged)
 
 
 def reachable_irreps(irreps_in: o3.Irreps, harmonics: o3.Irreps, irreps: o3.Irreps) -> o3.Irreps:

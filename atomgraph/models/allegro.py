@@ -15,7 +15,6 @@ from atomgraph.layers.pair_embedding import BesselPairEmbedding, SplinePairEmbed
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Layer, Readout
@@ -92,12 +91,12 @@ class Allegro(EnergyModel):
         layer_options = {"hidden": hidden, "activation": activation["layers"], "by_channel": by_channel, **sizes}
         layer_options["neighbours_by_element"] = neighbours_by_element
         embedding = ElementEmbedding(elements, pairs.channels)
-        n_h = embedding.irreps_out
+        atom_irreps = embedding.irreps_out
         layers: list[Layer] = [
             AllegroEmbedding(
                 elements,
                 cutoff,
-                n_h,
+                atom_irreps,
                 pairs,
                 irreps[0],
                 hidden=embedding_hidden,
@@ -108,21 +107,15 @@ class Allegro(EnergyModel):
         for t in range(n_layers):
             options = {**layer_options, "is_last": t == n_layers - 1}
             n_scalars = channels * (t + 1)
-            layers.append(AllegroLayer(elements, cutoff, n_h, irreps[t], irreps[t + 1], n_scalars, **options))
+            layers.append(AllegroLayer(elements, cutoff, atom_irreps, irreps[t], irreps[t + 1], n_scalars, **options))
         n_latents = channels * (n_layers + 1)
-        layers.append(EdgeSum(elements, n_h, n_latents, readout_hidden, activation["readout"], neighbours_by_element))
+        layers.append(
+            EdgeSum(elements, atom_irreps, n_latents, readout_hidden, activation["readout"], neighbours_by_element)
+        )
         n_heads = 1 if baseline is None else len(baseline.heads)
-        last: Readout = ScaledLinear(layers[-1].irreps_out, n_heads)
-        readouts = [ElementScaled(elements, last) if element_scale else last]
+        readout: Readout = ScaledLinear(layers[-1].irreps_out, n_heads)
+        readouts = [ElementScaled(elements, readout) if element_scale else readout]
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
-
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their pair cutoffs."""
-        arguments = super().element_arguments(edit)
-        options = {
-            name: rebuild(arguments[name], edit) for name in ("radial", "splines") if arguments[name] is not None
-        }
-        return arguments | options
 
 
 def _checked_activations(activations: Mapping[str, str]) -> dict[str, str]:

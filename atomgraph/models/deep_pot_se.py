@@ -40,7 +40,7 @@ class DeepPotSE(EnergyModel):
         axis_channels: Number of rows of the second factor in ``se_e2_a``.
         two_sided: Use one embedding network for each pair of elements; else one for each element of the neighbour.
         type_channels: Length of the vectors of elements in ``type_embedding``.
-        activation: Name of the activation function of embedding networks, see ``nn.residual_activation``.
+        activation: Name of the activation function of embedding networks, see ``nn.deepmd_activation``.
         timestep: Whether the embedding networks have timesteps.
         environment: Further arguments of ``EnvironmentMatrix``, such as ``{"sel": [40, 80]}``.
         featurizer: Descriptor as a part; it replaces all arguments after ``cutoff`` up to here.

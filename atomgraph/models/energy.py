@@ -102,9 +102,9 @@ class EnergyModel(Part):
         return [irreps for branch in self.branches for irreps in branch.irreps_read]
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments of this model for other elements.
+        """Constructor arguments of this model for other elements. Parts inside arguments that are mappings are built again.
 
-        A model class overrides this method if arguments other than ``elements`` and ``baseline`` depend on the elements.
+        A model class overrides this method if other arguments depend on the elements.
 
         Raises:
             WiringError: If a part depends on elements and cannot be edited, or the model class has no argument ``baseline``.
@@ -114,7 +114,8 @@ class EnergyModel(Part):
             return {"elements": edit.names, "branches": rebuild(self.branches, edit), "baseline": baseline}
         if not {"elements", "baseline"} <= self.arguments.keys():
             raise cannot_edit_error(self)
-        return self.arguments | {"elements": edit.names, "baseline": baseline}
+        options = {name: rebuild(value, edit) for name, value in self.arguments.items() if isinstance(value, dict)}
+        return self.arguments | options | {"elements": edit.names, "baseline": baseline}
 
     def weights_for(self, new_model: EnergyModel, edit: ElementEdit) -> dict[str, Tensor]:
         """Entries of the state dict that change with the elements.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.featurizers import RadialDensity
 from atomgraph.layers import AtomWise, GraphConvolution, LaplacianConvolution, PolynomialFilter, Residual, Standardize
 from atomgraph.models.baseline import Baseline
@@ -62,8 +62,7 @@ class GCN(EnergyModel):
     ):
         if n_layers < 0:
             raise WiringError(f"n_layers must be at least 0, but is {n_layers}")
-        if convolution not in CONVOLUTIONS:
-            raise WiringError(f"unknown convolution {convolution!r}{nearest(str(convolution), CONVOLUTIONS)}")
+        check_name("convolution", convolution, CONVOLUTIONS)
         elements = checked_symbols(elements)
         density = RadialDensity(elements, cutoff, n_radial)
         n_features = density.irreps_out.dim

@@ -8,14 +8,13 @@ from typing import Any
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.mace import MACELayer, envelope_target
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Readout
@@ -112,11 +111,6 @@ class MACE(EnergyModel):
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
         self.state_readout = ScaledLinear(embedding.irreps_out, n_heads) if global_state and state_energy else None
 
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their distance transform."""
-        arguments = super().element_arguments(edit)
-        return arguments | {"radial": rebuild(arguments["radial"] or {}, edit)}
-
     def structure_energy(self, graph: AtomicGraph) -> Tensor | None:
         """Energies of charge and spin that are not sums over atoms, (n_graphs,), eV; None without ``state_energy``."""
         if self.state_readout is None:
@@ -136,8 +130,7 @@ def _hidden_irreps(size: str | None, hidden_irreps: o3.Irreps | str | None) -> o
         raise WiringError(
             f"size {size!r} is a set of hidden features; give size or hidden_irreps={str(hidden_irreps)!r}, not both"
         )
-    if size not in SIZES:
-        raise WiringError(f"unknown size {size!r}{nearest(str(size), SIZES)}")
+    check_name("size", size, SIZES)
     return o3.Irreps(SIZES[size])
 
 

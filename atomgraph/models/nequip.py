@@ -13,7 +13,6 @@ from atomgraph.layers.nequip_layer import NequIPLayer
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Featurizer, Readout
@@ -100,14 +99,9 @@ class NequIP(EnergyModel):
             options = {**arguments, "self_connection": connection, **(layer or {})}
             layers.append(NequIPLayer(elements, cutoff, irreps, hidden[t], **options))
             irreps = layers[-1].irreps_out
-        last: Readout = ScaledMLPReadout(irreps, n_outputs=n_heads, **(readout or {}))
-        readouts = [ElementScaled(elements, last) if element_scale else last]
+        last_readout: Readout = ScaledMLPReadout(irreps, n_outputs=n_heads, **(readout or {}))
+        readouts = [ElementScaled(elements, last_readout) if element_scale else last_readout]
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
-
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their pair cutoffs."""
-        arguments = super().element_arguments(edit)
-        return arguments | {"radial": rebuild(arguments["radial"] or {}, edit)}
 
 
 def _hidden_irreps(

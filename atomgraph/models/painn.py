@@ -13,7 +13,6 @@ from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.schnet import schnet_embedding, schnet_readout
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Layer
@@ -72,7 +71,7 @@ class PaiNN(EnergyModel):
             raise WiringError(f"PaiNN needs at least one layer, but n_layers is {n_layers}")
         elements = checked_symbols(elements)
         embedding = schnet_embedding(elements, channels, states)
-        functions = RadialEmbedding(elements, cutoff, **{**DEFAULT_RADIAL, **(radial or {})})
+        shared_radial = RadialEmbedding(elements, cutoff, **{**DEFAULT_RADIAL, **(radial or {})})
         layers: list[Layer] = []
         message: PaiNNMessage | None = None
         update: PaiNNUpdate | None = None
@@ -81,18 +80,18 @@ class PaiNN(EnergyModel):
                 elements,
                 embedding.irreps_out if update is None else update.irreps_out,
                 cutoff,
-                functions,
+                shared_radial,
                 activation,
                 same_weights_as=message if shared_interactions else None,
                 same_filters_as=message if shared_filters else None,
             )
-            same = update if shared_interactions else None
-            update = PaiNNUpdate(message.irreps_out, t < n_layers - 1, epsilon, activation, same)
+            update = PaiNNUpdate(
+                message.irreps_out,
+                returns_vectors=t < n_layers - 1,
+                epsilon=epsilon,
+                activation=activation,
+                same_weights_as=update if shared_interactions else None,
+            )
             layers += [message, update]
         readout = schnet_readout(elements, channels, readout_hidden, readout_activation, aggregation, baseline)
         super().__init__(elements, Branch(cutoff, embedding, layers, [readout]), baseline)
-
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their pair cutoffs."""
-        arguments = super().element_arguments(edit)
-        return arguments | {"radial": rebuild(arguments["radial"] or {}, edit)}

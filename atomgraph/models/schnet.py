@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.featurizers import ElementEmbedding
 from atomgraph.featurizers.electronic_embedding import ElectronicEmbedding
 from atomgraph.layers import Residual
@@ -13,7 +13,6 @@ from atomgraph.layers.continuous_filter import DEFAULT_RADIAL, ContinuousFilter
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Featurizer, Readout
@@ -75,20 +74,15 @@ class SchNet(EnergyModel):
             raise WiringError(f"SchNet needs at least one layer, but n_layers is {n_layers}")
         elements = checked_symbols(elements)
         embedding = schnet_embedding(elements, channels, states)
-        functions = RadialEmbedding(elements, cutoff, **{**DEFAULT_RADIAL, **(radial or {})})
-        n_sets = 1 if shared_interactions else n_layers
-        sets = [
-            Residual(ContinuousFilter(elements, channels, cutoff, n_filters, functions, activation))
-            for _ in range(n_sets)
+        shared_radial = RadialEmbedding(elements, cutoff, **{**DEFAULT_RADIAL, **(radial or {})})
+        n_different = 1 if shared_interactions else n_layers
+        different_layers = [
+            Residual(ContinuousFilter(elements, channels, cutoff, n_filters, shared_radial, activation))
+            for _ in range(n_different)
         ]
-        layers = sets * (n_layers // n_sets)
+        layers = different_layers * (n_layers // n_different)
         readout = schnet_readout(elements, channels, readout_hidden, readout_activation, aggregation, baseline)
         super().__init__(elements, Branch(cutoff, embedding, layers, [readout]), baseline)
-
-    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments for other elements, with their pair cutoffs."""
-        arguments = super().element_arguments(edit)
-        return arguments | {"radial": rebuild(arguments["radial"] or {}, edit)}
 
 
 def schnet_embedding(elements: Sequence[str], channels: int, states: Mapping[str, int] | None) -> Featurizer:
@@ -110,8 +104,7 @@ def schnet_readout(
     Raises:
         WiringError: If the aggregation is unknown, or a mean should have exact energies of isolated atoms.
     """
-    if aggregation not in AGGREGATIONS:
-        raise WiringError(f"unknown aggregation {aggregation!r}{nearest(str(aggregation), AGGREGATIONS)}")
+    check_name("aggregation", aggregation, AGGREGATIONS)
     if aggregation == "mean" and baseline is not None and baseline.exact_isolated:
         raise WiringError(
             "a mean over atoms has no energies of isolated atoms, so aggregation: mean needs exact_isolated: false"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import check_name
 from atomgraph.old_names import old_names_of
 
 
@@ -36,16 +36,17 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "mish": (torch.nn.functional.mish, 1.49),
     "gelu": (torch.nn.functional.gelu, 1.53),
 }
-#: Gains of e3nn 0.4.4, with which MACE is trained; they are means over a fixed random sample, not exact integrals.
+#: Gains of e3nn 0.4.4 (``normalize2mom``), with which MACE is trained; means over a fixed random sample, not exact integrals.
+#: Only the gain of ``softplus`` is not that of e3nn.
 E3NN_GAINS = {
     "silu": 1.6791767923989418,
     "tanh": 1.5937334472592695,
     "abs": 1.0,
     "identity": 1.0,
     "softplus": 1.0,
-    "shifted_softplus": 1.8742,  # this and the next two are not constants of e3nn
-    "mish": 1.4868,
-    "gelu": 1.5335,
+    "shifted_softplus": 1.878204668541552,
+    "mish": 1.4891609082630328,
+    "gelu": 1.5360642850770576,
 }
 
 
@@ -55,8 +56,7 @@ def get_activation(name: str) -> Callable[[Tensor], Tensor]:
     Raises:
         WiringError: If the name is unknown.
     """
-    if name not in ACTIVATIONS:
-        raise WiringError(f"unknown activation {name!r}{nearest(str(name), ACTIVATIONS)}")
+    check_name("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name][0]
 
 

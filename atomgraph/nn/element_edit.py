@@ -96,7 +96,8 @@ def rebuild(value: Any, edit: ElementEdit) -> Any:
     """Build a constructor argument for the new elements: parts are built again, also inside lists and dictionaries."""
     if hasattr(value, "element_arguments"):
         return type(value)(**value.element_arguments(edit))
-    if isinstance(value, list | tuple | torch.nn.ModuleList):
+    # not isinstance: o3.Irreps is a subclass of tuple, and remains unchanged
+    if type(value) in (list, tuple, torch.nn.ModuleList):
         return [rebuild(item, edit) for item in value]
     if isinstance(value, dict):
         return {key: rebuild(item, edit) for key, item in value.items()}

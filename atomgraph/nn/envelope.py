@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.nn.edges import Edges
 from atomgraph.old_names import old_names_of
 from atomgraph.ops.cutoff import ENVELOPES, ENVELOPES_WITH_INNER_RADIUS
@@ -22,8 +22,7 @@ def checked_envelope(name: str, inner: float = 0.0, cutoff: float = float("inf")
         WiringError: If the name is unknown (the message contains the most similar name), or the inner radius is not between 0
             and the cutoff, or the envelope has no inner radius.
     """
-    if name not in ENVELOPES:
-        raise WiringError(f"unknown envelope {name!r}{nearest(str(name), ENVELOPES)}")
+    check_name("envelope", name, ENVELOPES)
     if inner and name not in ENVELOPES_WITH_INNER_RADIUS:
         names = ", ".join(ENVELOPES_WITH_INNER_RADIUS)
         raise WiringError(f"the envelope {name} has no inner radius, but got {inner} Å; envelopes with one are {names}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from e3nn import o3
+from torch import Tensor
 
 from atomgraph.errors import WiringError
 
@@ -51,3 +52,8 @@ def scalar_columns(irreps: o3.Irreps) -> list[int]:
         if irrep == o3.Irrep("0e")
         for column in range(columns.start, columns.stop)
     ]
+
+
+def select_columns(h: Tensor, columns: list[int]) -> Tensor:
+    """Return columns of features h, (n_atoms, n_features); h itself without a copy if the columns are all features."""
+    return h if len(columns) == h.shape[1] else h[:, columns]

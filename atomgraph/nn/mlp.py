@@ -102,11 +102,12 @@ class MLP(torch.nn.Module):
             raise WiringError(
                 f"the perceptron has weights for {len(self.weights[0])} elements and needs each atom's element, but got None"
             )
+        # weights and biases of each network; tables are unbound once, so that autograd stacks the derivatives only once
         networks = zip(
             zip(*(weight.unbind(0) for weight in self.weights), strict=True),
             zip(*(bias.unbind(0) for bias in self.biases), strict=True),
             strict=True,
-        )  # tables are unbound only once, so that autograd stacks the derivatives only once
+        )
         if element is None or len(self.weights[0]) == 1:
             return self._apply_network(x, *next(networks))
         order = torch.argsort(element, stable=True)

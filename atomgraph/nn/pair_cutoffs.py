@@ -45,9 +45,9 @@ class PairCutoffs(Float64Buffers, Part):
             row = self._row(centre)
             if isinstance(radii, Mapping):
                 for neighbour, radius in radii.items():
-                    table[row, self._row(neighbour)] = self._checked(radius, f"{centre}-{neighbour}")
+                    table[row, self._row(neighbour)] = self._checked_cutoff(radius, f"{centre}-{neighbour}")
             else:
-                table[row] = self._checked(radii, centre)
+                table[row] = self._checked_cutoff(radii, centre)
         self.register_buffer("scale", self.cutoff / table, persistent=False)
 
     @property
@@ -58,12 +58,8 @@ class PairCutoffs(Float64Buffers, Part):
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
         """Constructor arguments for changed elements; a new element has the cutoffs of the element that it copies."""
         table = self.table
-        pairs = {
-            centre: {
-                neighbour: float(table[i, j]) for neighbour, j in zip(edit.names, edit.rows, strict=True)
-            }
-            for centre, i in zip(edit.names, edit.rows, strict=True)
-        }  # fmt: skip
+        rows = list(zip(edit.names, edit.rows, strict=True))  # new element, row of the element that it copies
+        pairs = {centre: {neighbour: float(table[i, j]) for neighbour, j in rows} for centre, i in rows}
         return super().element_arguments(edit) | {"pairs": pairs}
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
@@ -76,13 +72,15 @@ class PairCutoffs(Float64Buffers, Part):
         return edges.length * scale.to(edges.length.dtype)
 
     def _row(self, symbol: str) -> int:
+        """Return the row of an element; WiringError if the symbol is unknown."""
         if symbol not in self.elements:
             raise WiringError(
                 f"a pair cutoff names {symbol!r}, which is no element of the model{nearest(symbol, self.elements)}"
             )
         return self.elements.index(symbol)
 
-    def _checked(self, radius: Any, pair: str) -> float:
+    def _checked_cutoff(self, radius: Any, pair: str) -> float:
+        """Return the cutoff of a pair, Å; WiringError if it is not positive or too large."""
         if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius <= self.cutoff:
             raise WiringError(f"the cutoff of {pair} should be positive and at most {self.cutoff} Å, but is {radius!r}")
         return float(radius)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError
+from atomgraph.nn.deepmd_activation import get_deepmd_activation
 from atomgraph.nn.linear_map import LinearMap, matrices
-from atomgraph.nn.residual_activation import get_residual_activation
 
 
 class NetworkWeights(NamedTuple):
@@ -34,7 +34,7 @@ class ResidualMLP(torch.nn.Module):
         n_in: Number of inputs.
         hidden: Widths of the hidden layers.
         n_out: Number of outputs of the last, linear layer; None: the outputs are those of the last hidden layer.
-        activation: Name of the activation function, see ``nn.residual_activation``.
+        activation: Name of the activation function, see ``nn.deepmd_activation``.
         n_networks: Number of networks.
         timestep: Whether residual layers have timesteps.
 
@@ -60,7 +60,7 @@ class ResidualMLP(torch.nn.Module):
                 f"a perceptron needs at least one layer, and widths and a number of networks of at least one, but has the "
                 f"widths {widths} and {n_networks} networks"
             )
-        self.activation, self.n_hidden = get_residual_activation(activation), len(hidden)
+        self.activation, self.n_hidden = get_deepmd_activation(activation), len(hidden)
         pairs = list(pairwise(widths))
         self.weights = torch.nn.ParameterList(
             torch.randn(n_networks, width, next_width) / (width + next_width) ** 0.5 for width, next_width in pairs

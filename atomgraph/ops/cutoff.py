@@ -86,7 +86,7 @@ def tanh_cubed_cutoff(length: Tensor, cutoff: float, *, normalised: bool = False
 
 
 def exponential_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
-    r"""Exponential cutoff: :math:`f(r) = \exp(1 - 1/(1 - x^2))`, :math:`x = (r - r_{in}) / (r_c - r_{in})`.
+    r"""Exponential cutoff: :math:`f(r) = \exp(1 - 1/(1 - x^2))`, :math:`x = (r - r_{in}) / (r_c - r_{in})`, and 1 below r_in.
 
     All derivatives are continuous at the cutoff.
 
@@ -142,9 +142,10 @@ def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: floa
 
 
 def xplor_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
-    r"""XPLOR's switching function: 1 below r_in, and between r_in and r_c
+    r"""XPLOR's switching function, which is 1 below :math:`r_{in}` and 0 beyond the cutoff.
 
     .. math:: f(r) = \frac{(r_c^2 - r^2)^2\, (r_c^2 + 2 r^2 - 3 r_{in}^2)}{(r_c^2 - r_{in}^2)^3}
+              \quad\text{for}\quad r_{in} \le r \le r_c
 
     The second derivative jumps at both radii.
 
@@ -206,9 +207,8 @@ ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {  # name in configura
     "exponential": exponential_cutoff,
     "xplor": xplor_cutoff,
 }
-ENVELOPES_WITH_INNER_RADIUS: dict[
-    str, Callable[[Tensor, float, float], Tensor]
-] = {  # (length, cutoff, inner) -> (n_edges,)
+# (length, cutoff, inner) -> (n_edges,)
+ENVELOPES_WITH_INNER_RADIUS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
     "cosine": cosine_cutoff,
     "exponential": exponential_cutoff,
     "xplor": xplor_cutoff,

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import check_name
 from atomgraph.ops.scatter import sum_to
 
 KINDS = ("plain", "symmetric", "random_walk", "diffusion")
@@ -149,10 +149,8 @@ def mean_of_neighbours(
 
 def check_laplacian(kind: str, normalisation: str) -> None:
     """Raise a WiringError for an unknown kind or normalisation, with the most similar valid name."""
-    if kind not in KINDS:
-        raise WiringError(f"unknown Laplacian {kind!r}{nearest(str(kind), KINDS)}")
-    if normalisation not in NORMALISATIONS:
-        raise WiringError(f"unknown normalisation {normalisation!r}{nearest(str(normalisation), NORMALISATIONS)}")
+    check_name("Laplacian", kind, KINDS)
+    check_name("normalisation", normalisation, NORMALISATIONS)
 
 
 def _inverse_degree(total: Tensor, normalisation: str) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.old_names import old_names_of
 
 Operator = Callable[[Tensor], Tensor]
@@ -65,8 +65,7 @@ def polynomials(
 
 def check_polynomial(degree: int, basis: str, lambda_max: float) -> None:
     """Raise a WiringError unless the degree is at least 0, the basis is known and λ_max is positive."""
-    if basis not in BASES:
-        raise WiringError(f"unknown polynomial basis {basis!r}{nearest(str(basis), BASES)}")
+    check_name("polynomial basis", basis, BASES)
     if degree < 0:
         raise WiringError(f"the degree of a polynomial is at least 0, but is {degree}")
     if not lambda_max > 0:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.old_names import old_names_of
 
 
@@ -136,8 +136,7 @@ def ace_radial(name: str, length: Tensor, n_radial: int, parameters: RadialParam
     Raises:
         WiringError: If the name is unknown, or a number is out of range.
     """
-    if name not in ACE_RADIALS:
-        raise WiringError(f"unknown radial basis {name!r}{nearest(name, ACE_RADIALS)}")
+    check_name("radial basis", name, ACE_RADIALS)
     if n_radial < 1 or not (
         parameters.cutoff > 0 and 0 <= parameters.width <= parameters.cutoff and parameters.exponent > 0
     ):
@@ -183,9 +182,9 @@ def polynomial_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
 
 
 def _chebyshev_exp_cos(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
-    r""":math:`g_1 = fs`, :math:`g_k = \tfrac12(1 - T_{k-1}(x))fs`, :math:`f = \tfrac12(1 + \cos\pi r/r_c)`.
+    r""":math:`g_1 = f s`, :math:`g_k = \tfrac12(1 - T_{k-1}(x)) f s` for k ≥ 2.
 
-    s is the switching function ``cosine_fade``, and
+    :math:`f = \tfrac12(1 + \cos\pi r/r_c)`, s is the switching function ``cosine_fade``, and
     :math:`x = 1 - 2\,(e^{-\lambda r/r_c} - e^{-\lambda}) / (1 - e^{-\lambda})`.
     """
     exp_at_cutoff = math.exp(-parameters.exponent)

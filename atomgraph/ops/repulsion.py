@@ -11,12 +11,8 @@ from atomgraph.ops.radial_basis import polynomial_fade
 
 _MAX_GAUSSIAN_EXPONENT = 50.0  # python-ace sets the core repulsion to 0 from λr² = 50 on
 _COULOMB_CONSTANT = 14.399645351950543  # e²/4πε0, eV·Å
-_SCREENING = (
-    (0.18175, 3.19980),
-    (0.50986, 0.94229),
-    (0.28022, 0.40290),
-    (0.02817, 0.20162),
-)  # c, e in φ(x) = Σ c exp(−e x)
+# c, e in φ(x) = Σ c exp(−e x)
+_SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
 
 
 def core_repulsion(length: Tensor, prefactor: float, exponent: float, cutoff: float) -> Tensor:
@@ -62,9 +58,8 @@ def screened_coulomb(
     """
     z_1, z_2 = atomic_numbers
     a = 0.46850 / (z_1**0.23 + z_2**0.23)  # screening length, Å
-    terms = [
-        c * math.exp(-e * cutoff / a) for c, e in _SCREENING
-    ]  # terms of φ at the cutoff; dphi and ddphi are derivatives
+    terms = [c * math.exp(-e * cutoff / a) for c, e in _SCREENING]  # of φ at the cutoff
+    # φ and its first two derivatives with respect to the distance
     phi, dphi, ddphi = (sum(t * (-e / a) ** k for t, (_, e) in zip(terms, _SCREENING, strict=True)) for k in range(3))
     v, dv = phi / cutoff, dphi / cutoff - phi / cutoff**2  # v(r) = φ(r/a)/r at the cutoff, and its derivatives
     ddv = ddphi / cutoff - 2 * dphi / cutoff**2 + 2 * phi / cutoff**3

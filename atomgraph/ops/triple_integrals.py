@@ -12,10 +12,8 @@ from torch import Tensor
 from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.hyperspherical import harmonics_on_grid
 
-_MAX_GRID_VALUES = {
-    "cpu": 1 << 17,
-    "cuda": 1 << 26,
-}  # function values per group of atoms, which fit into the cache of a core or the memory of a GPU
+# function values per group of atoms, which fit into the cache of a core or the memory of a GPU
+_MAX_GRID_VALUES = {"cpu": 1 << 17, "cuda": 1 << 26}
 
 
 def degree_triples(n_max: int) -> list[tuple[int, int, int]]:
@@ -49,10 +47,10 @@ class TripleIntegrals:
 
     .. math:: I^{abc}_{n_1 n_2 n} = \langle f^a_{n_1} f^b_{n_2} f^c_n \rangle, \qquad f^a_n(g) = \sum_{lm} c_{anlm} Z_{nlm}(g)
 
-    The mean over the sphere is a sum over a grid, exact for these degrees (``harmonics_on_grid``). For each parity and atom,
-    one matrix product multiplies all pairs of functions with all functions whose degree has the parity of the pair; integrals
-    with an odd sum of degrees are zero. Atoms are computed in small groups, which limits memory. Only the coefficients are
-    stored for the derivatives.
+    The mean over the sphere is a sum over a grid, exact for these degrees (``harmonics_on_grid``). The product of a pair of
+    functions is multiplied with all functions whose degree has the same parity as the sum of the degrees of the pair; other
+    integrals are zero. For each atom and parity this is one matrix product: pairs are rows, functions are columns, and the sum
+    is over the grid. Groups of a few atoms limit the memory. Only the coefficients are stored for the derivatives.
 
     Args:
         n_max: Highest degree n.
@@ -74,9 +72,7 @@ class TripleIntegrals:
             product_index |= {key: len(product_index) + i for i, key in enumerate(keys)}
         self._n_pairs, self._n_functions = list(map(len, pairs_by_parity)), list(map(len, functions_by_parity))
         channels = product(range(n_channels), repeat=3)
-        integrands = [
-            tuple(zip(t, c, strict=True)) for c in channels for t in degree_triples(n_max)
-        ]  # three functions each
+        integrands = [tuple(zip(t, c, strict=True)) for c in channels for t in degree_triples(n_max)]  # three functions
         # each integral of three functions in three forms: one function, times the pair of the other two
         forms = [[(x, _sorted_pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in integrands]
         function_index = {f: i for i, f in enumerate(functions)}
@@ -148,9 +144,9 @@ class TripleIntegrals:
     def jacobian(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
         r"""Compute the Jacobian of the integrals with respect to the coefficients.
 
-        By the product rule, :math:`\partial I/\partial c_{anlm} = \langle Z_{nlm} f^b_{n_2} f^c_{n_3} \rangle`. This is
-        multiplied by two or three if two or three of the functions are equal. One matrix product multiplies all pairs with
-        all harmonics of the same parity.
+        By the product rule, :math:`\partial I^{abc}_{n_1 n_2 n} / \partial c_{a n_1 l m} = \langle Z_{n_1 l m} f^b_{n_2}
+        f^c_n \rangle`, and in the same way for b and c. The factor is two or three if two or three of the functions are the
+        same. All derivatives are entries of one matrix product for each parity: of pairs and harmonics.
 
         Returns:
             Jacobian, (n_atoms, n_channels³ · n_triples, n_channels, n_harmonics).
@@ -167,7 +163,12 @@ class TripleIntegrals:
         return result.view(n_atoms, -1, self.n_channels, len(grid))
 
     def _jacobian_table(self, forms: list[Any], pairs_by_parity: list[Any]) -> dict[str, np.ndarray]:
-        """Source (a product of pair and harmonic), factor and target column of each nonzero entry of ``jacobian``."""
+        """Describe the nonzero entries of ``jacobian``.
+
+        Returns:
+            For each entry, the column of ``means`` in ``jacobian`` (a pair times a harmonic), the factor 1, 2 or 3 of the
+            product rule, and the column in the result.
+        """
         n_harmonics = sum(map(len, self._harmonics_by_parity))
         starts = np.concatenate([[0], np.cumsum(_harmonics_per_degree(self.n_max))])
         rows = [{pair: i for i, pair in enumerate(pairs)} for pairs in pairs_by_parity]
@@ -204,7 +205,9 @@ class TripleIntegrals:
 
 
 class _StoreCoefficientsOnly(torch.autograd.Function):
-    """The integrals; only the coefficients are stored. The gradient consists of torch operations, so it has derivatives."""
+    """The integrals; only the coefficients are stored for the gradient, which is differentiable because it is made of torch
+    operations.
+    """
 
     @staticmethod
     def forward(ctx: Any, coefficients: Tensor, integrals: TripleIntegrals, constants: dict[str, Tensor]) -> Tensor:

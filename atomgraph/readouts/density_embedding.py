@@ -11,13 +11,13 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name, nearest
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.irreps import as_irreps, scalar_columns, select_columns
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
 from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
@@ -151,7 +151,7 @@ class DensityEmbedding(Readout):
 
     def densities(self, h: Tensor, edges: Edges) -> Tensor:
         """Return the densities ρ, (n_atoms, n_outputs, n_densities)."""
-        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        scalars = select_columns(h, self._columns)
         n_elements, _, n_columns = self.weight.shape
         products = (scalars @ self.weight.transpose(0, 1).flatten(1)).view(len(h), n_elements, n_columns)
         rows = edges.element[:, None, None].expand(-1, 1, n_columns)
@@ -171,7 +171,7 @@ class DensityEmbedding(Readout):
 
     def basis(self, h: Tensor, element: int) -> Tensor:
         """Return the basis functions of atoms of one element, (n_atoms, n), of features h, (n_atoms, n_features)."""
-        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        scalars = select_columns(h, self._columns)
         return scalars * float(self._first_parameters[element, 0])
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
@@ -206,8 +206,7 @@ def _check_arguments(entry: dict[str, Any], symbol: str) -> dict[str, Any]:
     for key in entry:
         if key not in _KEYS:
             raise WiringError(f"the embedding of {symbol} has no {key!r}{nearest(key, _KEYS)}")
-    if entry["function"] not in EMBEDDINGS:
-        raise WiringError(f"unknown embedding {entry['function']!r}{nearest(str(entry['function']), EMBEDDINGS)}")
+    check_name("embedding", entry["function"], EMBEDDINGS)
     pairs = entry["parameters"]
     try:
         pairs = [(float(prefactor), float(exponent)) for prefactor, exponent in pairs]

@@ -26,7 +26,7 @@ class FittingNetwork(LastLayer, Readout):
         elements: Chemical symbols, in the order of the model.
         irreps_in: Scalar features per atom, as a number or irreps (``0e``).
         readout_hidden: Widths of the hidden layers, see ``nn.residual_mlp``.
-        activation: Name of the activation function, see ``nn.residual_activation``.
+        activation: Name of the activation function, see ``nn.deepmd_activation``.
         timestep: Whether residual layers have timesteps.
         shared: Use one network for all elements, for features that depend on the element.
         excluded_elements: Elements whose atoms have the output 0.

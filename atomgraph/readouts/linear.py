@@ -9,7 +9,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.irreps import as_irreps, scalar_columns, select_columns
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
 from atomgraph.old_names import OldAttribute
@@ -52,7 +52,7 @@ class Linear(Readout):
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
-        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        scalars = select_columns(h, self._columns)
         energy = scalars @ self.weight
         return energy if self.bias is None else energy + self.bias
 
@@ -67,7 +67,7 @@ class Linear(Readout):
 
     def basis(self, h: Tensor, element: int) -> Tensor:
         """Return the basis functions of atoms of one element, (n_atoms, n), of features h, (n_atoms, n_features)."""
-        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        scalars = select_columns(h, self._columns)
         return scalars if self.bias is None else torch.cat([scalars, torch.ones_like(scalars[:, :1])], dim=1)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:

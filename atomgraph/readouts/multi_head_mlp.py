@@ -10,7 +10,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.activation import E3NN_GAINS, get_activation
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.irreps import as_irreps, scalar_columns, select_columns
 from atomgraph.nn.linear_map import LinearMap
 from atomgraph.nn.protocols import Readout
 from atomgraph.old_names import OldAttribute
@@ -95,7 +95,7 @@ class MultiHeadMLP(Readout):
 
     def _hidden(self, h: Tensor) -> Tensor:
         """Return the hidden units before the last layer, (n_atoms, n_outputs, n)."""
-        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        scalars = select_columns(h, self._columns)
         x = scalars @ (self.first.flatten(1) / len(self._columns) ** 0.5)
         x = self._activate(x).unflatten(1, (self.n_outputs, self.hidden))
         if self.middle is not None and self.middle_bias is not None:

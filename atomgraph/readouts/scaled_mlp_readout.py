@@ -12,7 +12,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.equivariant.radial_network import ScaledMLP
-from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.irreps import as_irreps, scalar_columns, select_columns
 from atomgraph.nn.protocols import Readout
 
 
@@ -58,10 +58,7 @@ class ScaledMLPReadout(Readout):
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
-        return self.network(self._scalars(h))
-
-    def _scalars(self, h: Tensor) -> Tensor:
-        return h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        return self.network(select_columns(h, self._columns))
 
     @property
     def n_unknowns(self) -> int:
@@ -75,7 +72,7 @@ class ScaledMLPReadout(Readout):
     def basis(self, h: Tensor, element: int) -> Tensor:
         """Return the scaled last hidden layer for atoms of one element, (n_atoms, n), of features h, (n_atoms, n_features)."""
         gain = self.network.gain if len(self.network.weights) > 1 else 1.0
-        return self.network.hidden(self._scalars(h)) * (gain / self.n_unknowns**0.5)
+        return self.network.hidden(select_columns(h, self._columns)) * (gain / self.n_unknowns**0.5)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         """Return None, because the derivatives do not have the form of ``LinearReadout``."""

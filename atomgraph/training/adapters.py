@@ -57,10 +57,8 @@ class LoRAPotential(torch.nn.Module):
         self.scaling = 0.0 if rank == 0 else (rank if alpha is None else alpha) / rank
         parameters = dict(potential.model.named_parameters())
         potential.requires_grad_(False)
-        self.first, self.second = (
-            torch.nn.ParameterDict(),
-            torch.nn.ParameterDict(),
-        )  # A and B of each adapted parameter
+        self.first = torch.nn.ParameterDict()  # A of each adapted parameter
+        self.second = torch.nn.ParameterDict()  # B of each adapted parameter
         self._shapes = shapes
         for name, shape in shapes.items():
             *leading, n_in, n_out = shape

@@ -2,7 +2,7 @@
 
 import torch
 
-from atomgraph.nn.residual_activation import get_residual_activation
+from atomgraph.nn.deepmd_activation import get_deepmd_activation
 from atomgraph.nn.residual_mlp import ResidualMLP
 from atomgraph.readouts.fitting_network import FittingNetwork
 from atomgraph.testing import ReadoutLaws
@@ -34,7 +34,7 @@ def test_residual_layers_match_the_equation():
 
 
 def test_silu_with_a_tanh_tail_is_smooth_at_its_threshold():
-    function = get_residual_activation("silut:3.0")
+    function = get_deepmd_activation("silut:3.0")
     x = torch.tensor([3.0 - 1e-6, 3.0 + 1e-6], dtype=torch.float64, requires_grad=True)
     values = function(x)
     (derivatives,) = torch.autograd.grad(values.sum(), x)

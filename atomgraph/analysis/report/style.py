@@ -16,9 +16,8 @@ from atomgraph.old_names import old_names_of
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # colours of Okabe and Ito
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), "-", "-", "-")
-INK = (
-    "#010203"  # placeholder of the text colour: in an SVG, it is replaced by currentColor, the text colour of the page
-)
+# placeholder of the text colour: in an SVG, it is replaced by currentColor, the text colour of the page
+INK = "#010203"
 FAINT = "#8c8c8c"  # colour of axes and grids
 SETTINGS: dict[str, Any] = {
     "axes.edgecolor": FAINT,

@@ -121,9 +121,8 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
     vector = vectors_to_neighbours(atoms, centre, neighbour, shift)
     length = torch.from_numpy(np.linalg.norm(vector, axis=1))
     envelope = 0.5 * (1 + torch.cos(torch.pi * length / cutoff))
-    radial = (
-        torch.exp(-0.5 * ((length[:, None] - RADIAL_CENTRES) / RADIAL_STD) ** 2) * envelope[:, None]
-    )  # (n_edges, n_radial)
+    gaussians = torch.exp(-0.5 * ((length[:, None] - RADIAL_CENTRES) / RADIAL_STD) ** 2)
+    radial = gaussians * envelope[:, None]  # (n_edges, n_radial)
     unit = torch.from_numpy(vector) / length[:, None]
     traceless = (unit[:, :, None] * unit[:, None, :] - torch.eye(3, dtype=torch.float64) / 3).reshape(-1, 9)
     numbers, rows = torch.from_numpy(atoms.numbers), torch.from_numpy(centre)

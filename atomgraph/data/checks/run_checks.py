@@ -17,10 +17,7 @@ from atomgraph.data.frame_names import frame_name, frame_names
 from atomgraph.graph.structure import get_labels
 
 MAX_ENERGY_DIFFERENCE = 1e-3  # eV/atom; largest accepted difference between the energies of duplicates
-NET_FORCE_WARNING, NET_FORCE_WRONG = (
-    0.005,
-    0.05,
-)  # eV/Å per atom; net forces from which a finding is a warning, or wrong
+NET_FORCE_WARNING, NET_FORCE_WRONG = 0.005, 0.05  # smallest net forces of findings with this severity, eV/Å per atom
 
 
 def examine(
@@ -104,9 +101,8 @@ def duplicates(
         second_energy = float(second_labels["energy"]) / len(frames[pair.second])
         difference = abs(first_energy - second_energy)
         rms_force = max(_rms_force(first_labels), _rms_force(second_labels))
-        if (
-            difference > MAX_ENERGY_DIFFERENCE + 3 * pair.distance * rms_force
-        ):  # displacement · force, with a margin of 3
+        # displacement · force, with a margin of 3
+        if difference > MAX_ENERGY_DIFFERENCE + 3 * pair.distance * rms_force:
             findings.append(
                 Finding(
                     "contradiction",

@@ -17,9 +17,8 @@ RAW_KEYS = re.compile(  # keys that get RAW_PREFIX
     r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE
 )
 EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")  # Fortran exponents: 1.0D+00, -1d0
-TEXT_KEYS = re.compile(
-    r"(id|type|name|hash|tag|label|comment)$", re.IGNORECASE
-)  # keys of text, which may look like 12d4
+# keys of text, which may look like 12d4
+TEXT_KEYS = re.compile(r"(id|type|name|hash|tag|label|comment)$", re.IGNORECASE)
 # Keys that may contain a cell, in lower case and without separators between words; the format reads Lattice only.
 CELL_KEYS = re.compile(
     r"cells?|(unit|super|simulation)cell|cell(par|parameters|vectors)|(simulation)?box(vectors)?|primvec"

@@ -76,9 +76,8 @@ def _frame(block: list[str], options: Options, path: Path) -> ase.Atoms:
             case "feature":
                 if len(words) > 2 and words[1] not in LABELS:
                     info[words[1]] = " ".join(words[2:])
-            case heading if options.labels and not NUMBER.match(
-                heading
-            ):  # a line of numbers is part of the section before it
+            # a line of numbers is part of the section before it
+            case heading if options.labels and not NUMBER.match(heading):
                 options.notes.unread_sections[str(path), words[0].rstrip(":")] += 1
     return _atoms(n_atoms, cell, table, info, options, path)
 

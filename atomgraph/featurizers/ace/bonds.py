@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.linear_map import LinearMap
 from atomgraph.old_names import OldAttribute
@@ -112,8 +112,7 @@ def _read_bond(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, R
     if not isinstance(pair, list | tuple) or len(pair) != 2 or any(symbol not in elements for symbol in pair):
         raise WiringError(f"a bond is between two of the elements {', '.join(elements)}, but got {pair!r}")
     name = bond.get("radial", "SBessel")
-    if name not in ACE_RADIALS:
-        raise WiringError(f"unknown radial basis {name!r}{nearest(str(name), ACE_RADIALS)}")
+    check_name("radial basis", name, ACE_RADIALS)
     defaults = {"cutoff": 0.0, "width": None, "exponent": 5.25, "inner": 0.0, "inner_width": 0.0}
     try:
         values = {key: value if bond.get(key) is None else float(bond[key]) for key, value in defaults.items()}

@@ -24,8 +24,8 @@ class DeepPotAngular(DeepPotentialDescriptor):
 
     :math:`\tilde R_{ij}` are the rows of the environment matrix, :math:`G_{ij}` the embedding of their first number, and
     :math:`B_<` the first ``axis_channels`` of the M rows of B. Column :math:`a\,n_{axis} + b` of h is the product of rows a and
-    b. N is the number of slots of an atom. The sum is over all slots; empty slots have the row :math:`z = (-\mu / s, 0, 0, 0)`
-    and add :math:`g_t(z_0) \otimes z`, computed once per pair of elements.
+    b. N is the number of slots of an atom, and the sum is over all slots. An empty slot for element t has the row
+    :math:`z = (-\mu / s, 0, 0, 0)` and adds :math:`g_t(z_0) \otimes z`, which is computed once per pair of elements.
 
     Args:
         environment: Environment matrix.
@@ -61,13 +61,12 @@ class DeepPotAngular(DeepPotentialDescriptor):
         self.axis_channels, self.append_types = axis_channels, append_types
         n_types = embedding.vectors.shape[1] if append_types and isinstance(embedding, TypeEmbedding) else 0
         self.irreps_out = o3.Irreps(f"{embedding.channels * axis_channels + n_types}x0e")
-        self._add_constant()
+        self._register_removed_padding()
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Constant of the slots of removed elements."""
-        slots = self.environment.padding_slots * float(
-            self.environment.centred
-        )  # without a mean, empty slots add nothing
+        """Sum over the empty slots of elements that are removed, which is constant for each element of the centre."""
+        # without a mean, the rows of empty slots are zero
+        slots = self.environment.padding_slots * float(self.environment.centred)
         return {"removed_padding": removed_padding(self.removed_padding, self._padding_table(), slots, edit)}
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
@@ -84,6 +83,9 @@ class DeepPotAngular(DeepPotentialDescriptor):
         return torch.cat([h, self.embedding.vectors[edges.element]], dim=1) if self.append_types else h
 
     def _padding_table(self) -> Tensor:
-        """Return the first column of the product of an empty slot, (n_elements, n_elements, M)."""
+        """Return the first column of g ⊗ z for an empty slot, (n_elements, n_elements, M); the other columns are zero.
+
+        The axes are the element of the centre and the element of the slot.
+        """
         empty = self.environment.empty_row().to(self.removed_padding.dtype)
-        return self.embedding.at(empty) * empty[:, None, None]
+        return self.embedding.by_element(empty) * empty[:, None, None]

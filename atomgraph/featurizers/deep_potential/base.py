@@ -1,4 +1,4 @@
-"""Base of the descriptors of Deep Potential: an environment matrix with statistics from the training data."""
+"""Base class of the descriptors of Deep Potential: an environment matrix with statistics from the training data."""
 
 from __future__ import annotations
 
@@ -46,16 +46,18 @@ class DeepPotentialDescriptor(Featurizer):
         self.environment.finalize()
 
     def _require_slots_by_element(self) -> None:
+        """Raise WiringError if all elements share one number of slots."""
         if isinstance(self.environment.sel, int):
             raise WiringError(
                 f"{type(self).__name__} needs sel with one number per element, but got {self.environment.sel}"
             )
 
     def _require_embedding(self) -> None:
+        """Raise WiringError unless the embedding has networks of one neighbour."""
         if not isinstance(self.embedding, Embedding):
             raise WiringError(f"{type(self).__name__} needs an Embedding, but got {a_kind(self.embedding)}")
 
-    def _add_constant(self) -> None:
-        """Add a buffer for the constant that the slots of removed elements add, (n_elements, channels)."""
+    def _register_removed_padding(self) -> None:
+        """Register the sum over the empty slots of removed elements, (n_elements, channels), see ``removed_padding.py``."""
         shape = len(self.environment.elements), self.embedding.channels
         self.register_buffer("removed_padding", torch.zeros(shape))

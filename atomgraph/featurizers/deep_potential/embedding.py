@@ -47,8 +47,11 @@ class Embedding(Part):
         """Return the function ``(x, group) -> features``, (n, 1) to (n, channels)."""
 
     @abstractmethod
-    def at(self, x: Tensor) -> Tensor:
-        """Return features for one number per element of the centre, (n_elements,), and each element of the neighbour.
+    def by_element(self, x: Tensor) -> Tensor:
+        """Return the features of one number for each pair of elements.
+
+        Args:
+            x: Number for each element of the centre, (n_elements,).
 
         Returns:
             Features, (n_elements of the centre, n_elements of the neighbour, channels).
@@ -62,7 +65,7 @@ class EmbeddingNetworks(Embedding):
         elements: Chemical symbols.
         hidden: Widths of the layers; the last one is the number of features.
         two_sided: Use one network for each ordered pair of elements.
-        activation: Name of the activation function, see ``nn.residual_activation``.
+        activation: Name of the activation function, see ``nn.deepmd_activation``.
         timestep: Whether residual layers have timesteps.
 
     Raises:
@@ -95,8 +98,8 @@ class EmbeddingNetworks(Embedding):
         networks = self.mlp.networks()
         return lambda x, group: self.mlp.apply_network(networks[group], x)
 
-    def at(self, x: Tensor) -> Tensor:
-        """Return features for one number per element of the centre, (n_elements, n_elements, channels)."""
+    def by_element(self, x: Tensor) -> Tensor:
+        """Return the features of one number for each pair of elements, (n_elements, n_elements, channels)."""
         n = len(self.elements)
         if self.two_sided:
             inputs = x.repeat(n)[:, None, None]  # the centre changes fastest: (n², 1, 1)
@@ -114,7 +117,7 @@ class TypeEmbedding(Embedding):
         hidden: Widths of the layers; the last one is the number of features.
         type_channels: Length of the vectors T.
         two_sided: Whether the vector of the centre is an input of the network.
-        activation: Name of the activation function, see ``nn.residual_activation``.
+        activation: Name of the activation function, see ``nn.deepmd_activation``.
         timestep: Whether residual layers have timesteps.
 
     Raises:
@@ -160,8 +163,8 @@ class TypeEmbedding(Embedding):
 
         return features
 
-    def at(self, x: Tensor) -> Tensor:
-        """Return features for one number per element of the centre, (n_elements, n_elements, channels)."""
+    def by_element(self, x: Tensor) -> Tensor:
+        """Return the features of one number for each pair of elements, (n_elements, n_elements, channels)."""
         n = len(self.elements)
         inputs = [x[:, None, None].expand(-1, n, -1), self.vectors[None].expand(n, -1, -1)]
         inputs += [self.vectors[:, None].expand(-1, n, -1)] if self.two_sided else []

@@ -44,9 +44,10 @@ class EnvironmentMatrix(Float64Buffers, Part):
     s and a are set from the training data, over all slots of the atoms. In deepmd-kit an atom has a fixed number of slots for
     neighbours of each element; empty slots have R = 0 and therefore the row :math:`(-\mu_{z_i} / s_{z_i}, 0, 0, 0)`.
 
-    Buffers: ``mean``, ``radial_width``, ``angular_width`` and ``slots``, the number of slots for neighbours of each element,
-    (n_elements,); ``padding_slots``, the same without elements that were copied from others; ``total_slots``, (). They are
-    float64 for models of any dtype.
+    Buffers: ``mean`` μ, ``radial_width`` s, ``angular_width`` a, and ``slots``, the number of slots for neighbours of each
+    element, (n_elements,); ``padding_slots``, the numbers of slots from which empty slots are counted, (n_elements,), which are
+    0 for elements that were copied from another element; ``total_slots``, the number of slots of an atom, (). They are float64
+    for models of any dtype.
 
     Args:
         elements: Chemical symbols.
@@ -137,7 +138,7 @@ class EnvironmentMatrix(Float64Buffers, Part):
         if self._statistics is None:
             return
         if self.sel is None:
-            self.slots.copy_(self._statistics.most_neighbours)
+            self.slots.copy_(self._statistics.max_neighbours)
             self.padding_slots.copy_(self.slots)
             self.total_slots.copy_(self.slots.sum())
         is_known, mean, radial_width, angular_width = self._statistics.results(float(self.total_slots))
@@ -162,7 +163,7 @@ class EnvironmentMatrix(Float64Buffers, Part):
         return arguments
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Statistics of the new elements. A copied element has no empty slots, so that the padding is unchanged."""
+        """Statistics of the new elements. Copies of an element add no empty slots, so that the sums over them are unchanged."""
         is_first = torch.tensor([edit.rows.index(row) == k for k, row in enumerate(edit.rows)])
         names = ("mean", "radial_width", "angular_width", "slots")
         padding = self.padding_slots[edit.rows] * is_first.to(self.slots)
@@ -183,19 +184,19 @@ class EnvironmentMatrix(Float64Buffers, Part):
 
     def _cut(self, edges: Edges) -> Edges:
         """Return the nearest neighbours for which atoms have slots; warn once if neighbours are cut."""
-        per_element = self.sel if isinstance(self.sel, list) else None
-        kept = keep_nearest(edges, per_element, self.n_slots or 0)
-        n_cut = edges.n_edges - kept.n_edges
+        max_by_element = self.sel if isinstance(self.sel, list) else None
+        nearest_edges = keep_nearest(edges, max_by_element, self.n_slots or 0)
+        n_cut = edges.n_edges - nearest_edges.n_edges
         if n_cut and not self._has_warned:
             self._has_warned = True
-            n_atoms = int((count_by_element(edges).sum(dim=1) > count_by_element(kept).sum(dim=1)).sum())
+            n_atoms = int((count_by_element(edges).sum(dim=1) > count_by_element(nearest_edges).sum(dim=1)).sum())
             warnings.warn(
                 f"{n_cut} neighbours of {n_atoms} atoms were cut, because the potential has slots for {self.sel} neighbours "
                 f"({', '.join(self.elements)}) within {self.cutoff} Å; energies jump where the order of neighbours changes, so "
                 "use the potential for less dense structures, or train one with more slots (sel)",
                 stacklevel=2,
             )
-        return kept
+        return nearest_edges
 
     def _exclude(self, edges: Edges, rows: Tensor) -> Tensor:
         """Return the rows, (n_edges, 4), with zeros for excluded pairs."""

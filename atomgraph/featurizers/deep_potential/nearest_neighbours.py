@@ -16,16 +16,16 @@ def count_by_element(edges: Edges) -> Tensor:
     return torch.bincount(row, minlength=edges.n_atoms * edges.n_elements).view(edges.n_atoms, edges.n_elements)
 
 
-def keep_nearest(edges: Edges, per_element: Sequence[int] | None, in_total: int) -> Edges:
+def keep_nearest(edges: Edges, max_by_element: Sequence[int] | None, max_total: int) -> Edges:
     """Keep the nearest neighbours of each atom.
 
-    The nearest ``in_total`` neighbours of all elements are kept first, and of these the nearest ``per_element[t]`` of each
+    The nearest ``max_total`` neighbours of all elements are kept first, and of these the nearest ``max_by_element[t]`` of each
     element t. Energies jump where the order of the neighbours changes.
 
     Args:
         edges: Edges.
-        per_element: Largest number of neighbours of each element, (n_elements,); None: no limits by element.
-        in_total: Largest number of neighbours of all elements.
+        max_by_element: Largest number of neighbours of each element, (n_elements,); None: no limits by element.
+        max_total: Largest number of neighbours of all elements.
 
     Returns:
         The edges that are kept; the same object if no atom has too many neighbours.
@@ -33,13 +33,13 @@ def keep_nearest(edges: Edges, per_element: Sequence[int] | None, in_total: int)
     Source: the program deepmd-kit 3 with PyTorch.
     """
     counts = count_by_element(edges)
-    limits = None if per_element is None else torch.as_tensor(per_element, device=counts.device)
-    too_many = (counts.sum(dim=1) > in_total).any()
+    limits = None if max_by_element is None else torch.as_tensor(max_by_element, device=counts.device)
+    too_many = (counts.sum(dim=1) > max_total).any()
     if limits is not None:
         too_many = too_many | (counts > limits).any()
     if not bool(too_many):
         return edges
-    keep = _rank(edges.centre, edges.length) < in_total
+    keep = _rank(edges.centre, edges.length) < max_total
     if limits is not None:
         pair = edges.centre * edges.n_elements + edges.element_of_neighbour
         keep &= _rank(pair, edges.length) < limits[edges.element_of_neighbour]

@@ -31,15 +31,16 @@ def embedded_sum(environment: Environment, embedding: Embedding, factors: Tensor
     columns = rows if factors is None else torch.cat([rows[:, :1], factors], dim=1)
     if not edges.n_edges:
         return rows.new_zeros(edges.n_atoms, embedding.channels, n_factors)
-    present, group = torch.unique(embedding.edge_groups(edges), return_inverse=True)
+    # group of pairs of elements of each edge, and index of the group among the groups that occur
+    groups, group_index = torch.unique(embedding.edge_groups(edges), return_inverse=True)
     # a block contains edges of one centre and one group; blocks of a group are contiguous
-    owner = edges.centre + edges.n_atoms * group
-    blocks = PaddedEdges.of(replace(edges, centre=owner, n_atoms=edges.n_atoms * len(present), _cache={}))
+    centre_and_group = edges.centre + edges.n_atoms * group_index
+    blocks = PaddedEdges.of(replace(edges, centre=centre_and_group, n_atoms=edges.n_atoms * len(groups), _cache={}))
     padded = blocks.pad(columns)  # (n_blocks, block_size, n_columns)
-    n_blocks = torch.bincount(torch.div(blocks.centre, edges.n_atoms, rounding_mode="floor"), minlength=len(present))
+    n_blocks = torch.bincount(torch.div(blocks.centre, edges.n_atoms, rounding_mode="floor"), minlength=len(groups))
     function, sums = embedding.functions(), []
-    for row, block in zip(present.tolist(), padded.split(n_blocks.tolist()), strict=True):
-        features = function(block[..., :1].flatten(0, 1), row).view(*block.shape[:2], -1)
+    for group, block in zip(groups.tolist(), padded.split(n_blocks.tolist()), strict=True):
+        features = function(block[..., :1].flatten(0, 1), group).view(*block.shape[:2], -1)
         sums.append(features.transpose(1, 2) @ (block if factors is None else block[..., 1:]))
     return sum_to(torch.cat(sums), blocks.centre % edges.n_atoms, edges.n_atoms)
 

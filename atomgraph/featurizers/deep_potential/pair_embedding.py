@@ -18,7 +18,7 @@ class PairEmbedding(Part):
     Args:
         elements: Chemical symbols.
         hidden: Widths of the layers; the last one is the number of features.
-        activation: Name of the activation function, see ``nn.residual_activation``.
+        activation: Name of the activation function, see ``nn.deepmd_activation``.
         timestep: Whether residual layers have timesteps.
 
     Raises:

@@ -39,10 +39,10 @@ class DeepPotRadial(DeepPotentialDescriptor):
         self._require_embedding()
         self._require_slots_by_element()
         self.irreps_out = o3.Irreps(f"{embedding.channels}x0e")
-        self._add_constant()
+        self._register_removed_padding()
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Constant of the slots of removed elements."""
+        """Sum over the empty slots of elements that are removed, which is constant for each element of the centre."""
         slots = self.environment.padding_slots
         return {"removed_padding": removed_padding(self.removed_padding, self._padding_table(), slots, edit)}
 
@@ -56,5 +56,5 @@ class DeepPotRadial(DeepPotentialDescriptor):
         return sums / (_DIVISOR * self.environment.total_slots.to(sums.dtype))
 
     def _padding_table(self) -> Tensor:
-        """Return the features of an empty slot, (n_elements, n_elements, channels)."""
-        return self.embedding.at(self.environment.empty_row().to(self.removed_padding.dtype))
+        """Return the features of an empty slot by element of the centre and of the slot, (n_elements, n_elements, channels)."""
+        return self.embedding.by_element(self.environment.empty_row().to(self.removed_padding.dtype))

@@ -9,7 +9,7 @@ from atomgraph.featurizers.deep_potential.nearest_neighbours import count_by_ele
 from atomgraph.nn.edges import Edges
 from atomgraph.ops.scatter import sum_to
 
-_MIN_WIDTH = 0.01  # lower limit of standard deviations, as in deepmd-kit
+_MIN_STD = 0.01  # lower limit of standard deviations, as in deepmd-kit
 
 
 class EnvironmentStatistics:
@@ -21,7 +21,7 @@ class EnvironmentStatistics:
 
     def __init__(self, n_elements: int):
         self._sums = torch.zeros(n_elements, 5, dtype=torch.float64)
-        self._most_neighbours = torch.zeros(n_elements, dtype=torch.int64)
+        self._max_neighbours = torch.zeros(n_elements, dtype=torch.int64)
 
     def add(self, edges: Edges, rows: Tensor) -> None:
         """Add a batch.
@@ -37,13 +37,13 @@ class EnvironmentStatistics:
         n_atoms = torch.bincount(edges.element, minlength=edges.n_elements).to(sums)
         self._sums = self._sums.to(sums.device) + torch.cat([n_atoms[:, None], sums], dim=1)
         if edges.n_atoms:
-            most = count_by_element(edges).amax(dim=0)
-            self._most_neighbours = torch.maximum(self._most_neighbours.to(most.device), most)
+            largest = count_by_element(edges).amax(dim=0)
+            self._max_neighbours = torch.maximum(self._max_neighbours.to(largest.device), largest)
 
     @property
-    def most_neighbours(self) -> Tensor:
+    def max_neighbours(self) -> Tensor:
         """Largest number of neighbours of each element, at least 1, (n_elements,), float64."""
-        return self._most_neighbours.clamp(min=1).double()
+        return self._max_neighbours.clamp(min=1).double()
 
     def results(self, n_slots: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Compute means and standard deviations over all slots of all atoms, empty slots included.
@@ -55,9 +55,9 @@ class EnvironmentStatistics:
             Whether the data contain an element, bool; mean and standard deviation of the radial column; standard deviation of
             the angular columns; (n_elements,) each.
         """
-        n_atoms, sum_r, squares_r, sum_a, squares_a = self._sums.unbind(dim=1)
+        n_atoms, sum_r, squares_r, sum_a, squares_a = self._sums.unbind(dim=1)  # r: radial column, a: angular columns
         n = (n_atoms * n_slots).clamp(min=1.0)
         mean, mean_a = sum_r / n, sum_a / (3.0 * n)
-        width = (squares_r / n - mean.square()).clamp(min=0.0).sqrt().clamp(min=_MIN_WIDTH)
-        width_a = (squares_a / (3.0 * n) - mean_a.square()).clamp(min=0.0).sqrt().clamp(min=_MIN_WIDTH)
-        return n_atoms > 0, mean, width, width_a
+        std = (squares_r / n - mean.square()).clamp(min=0.0).sqrt().clamp(min=_MIN_STD)
+        std_a = (squares_a / (3.0 * n) - mean_a.square()).clamp(min=0.0).sqrt().clamp(min=_MIN_STD)
+        return n_atoms > 0, mean, std, std_a

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import cholesky, sqrtm
 from scipy.special import erf, gamma
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.ops.spherical_bessel import scaled_spherical_bessel
 
 Radial = Callable[[np.ndarray], np.ndarray]
@@ -154,8 +154,7 @@ def soap_radial(basis: str, cutoff: float, n_max: int, l_max: int, sigma: float)
     Raises:
         WiringError: If the name is unknown, or a number is out of range.
     """
-    if basis not in RADIALS:
-        raise WiringError(f"unknown radial basis of SOAP {basis!r}{nearest(str(basis), RADIALS)}")
+    check_name("radial basis of SOAP", basis, RADIALS)
     if n_max < 1 or not 0 <= l_max <= 12:
         raise WiringError(
             f"SOAP needs n_max of at least 1 and l_max between 0 and 12, but they are {n_max} and {l_max}"

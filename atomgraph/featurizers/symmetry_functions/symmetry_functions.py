@@ -9,7 +9,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.featurizers.symmetry_functions.element_edit import edit_entries, function_columns
 from atomgraph.featurizers.symmetry_functions.neighbour_sums import CUTOFF_FUNCTIONS, NeighbourSums, uses_moments
 from atomgraph.featurizers.symmetry_functions.sets import (
@@ -74,8 +74,7 @@ class SymmetryFunctions(Featurizer):
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         if not 0 < self.cutoff < float("inf"):
             raise WiringError(f"the cutoff of symmetry functions should be positive, in Å, but is {cutoff}")
-        if envelope not in CUTOFF_FUNCTIONS:
-            raise WiringError(f"unknown cutoff function {envelope!r}{nearest(envelope, CUTOFF_FUNCTIONS)}")
+        check_name("cutoff function", envelope, CUTOFF_FUNCTIONS)
         if radial is None:
             radial = shifted_gaussians(cutoff, 16)
         if angular is None:

@@ -47,9 +47,8 @@ class RowAccumulator(ABC):
                 "a linear problem has at least one unknown, one target and one row per block, "
                 f"but has {n_unknowns}, {n_targets} and {block_rows}"
             )
-        n_bytes = (
-            8 * (2 * n_unknowns + block_rows) * n_columns
-        )  # the matrix, its copy during an addition, and the buffer
+        # the matrix, its copy during an addition, and the buffer
+        n_bytes = 8 * (2 * n_unknowns + block_rows) * n_columns
         check_memory(n_unknowns, n_bytes, torch.device("cpu" if device is None else device))
         self.n_unknowns, self.n_targets, self.n_rows = n_unknowns, n_targets, 0
         # QR: [R, Qᵀy] and the residual squares; normal equations: [XᵀX, Xᵀy] and yᵀy

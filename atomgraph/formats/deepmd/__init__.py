@@ -14,15 +14,16 @@ from atomgraph.formats.deepmd import checkpoint, portable, tensorflow
 from atomgraph.formats.deepmd.build_model import build_model
 from atomgraph.formats.deepmd.description import ModelData
 from atomgraph.formats.deepmd.graph_def import read_graph
-from atomgraph.formats.deepmd.unsupported import CONVERT, refuse_program
+from atomgraph.formats.deepmd.unsupported import CONVERT, raise_for_program
+from atomgraph.formats.file_errors import file_errors
 from atomgraph.formats.hints import FileHints
-from atomgraph.formats.pickled.archive import Archive
+from atomgraph.formats.pickled.archive import ZIP_START, Archive
 from atomgraph.formats.work_limit import limit_work
 from atomgraph.models.deep_pot_se import DeepPotSE
 from atomgraph.nn.elements import checked_symbols
 
 UNITS = {"energy": "eV", "length": "Å"}
-_HDF5, _ZIP, _PICKLE_SIZE = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", 256 * 2**20
+_HDF5, _PICKLE_SIZE = b"\x89HDF\r\n\x1a\n", 256 * 2**20
 _PROGRAM_SUFFIXES = (".pte", ".savedmodel", ".hlo", ".jax", ".pd")  # .pt2: only with deepmd-kit's records
 _YAML_KEYS = re.compile(rb"^(model_def_script|model|backend|software|'@variables'):", re.MULTILINE)
 _TENSORFLOW_NAMES = (b"model_attr/tmap", b"descrpt_attr/", b"train_attr/training_script", b"ProdEnvMat")
@@ -53,16 +54,13 @@ def read(path: Path, hints: FileHints) -> tuple[DeepPotSE, dict[str, Any]]:
             kind = _kind(path, file.read(4096))
     except OSError:  # a folder
         kind = _kind(path, b"")
-    try:
+    with file_errors(path):
         data = _read_data(path, kind)
         elements = _elements(path, data, hints)
+        # a few tensors for each of about ten layers of a network
         n_tensors = 100 + sum(4 * len(part.networks) * 10 for part in data.descriptors) + 40 * len(data.fitting)
         with torch.random.fork_rng(devices=[]), limit_work(path.stat().st_size, n_tensors):
             model = build_model(data, elements)
-    except FormatError as error:
-        raise FormatError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
-    except WiringError as error:
-        raise FormatError(f"{path} describes a model that cannot be built: {error}") from None
     hints.resolve_units(path, UNITS)
     return model, {"origin": {"format": "DeePMD", "file": path.name, **data.origin}}
 
@@ -70,7 +68,7 @@ def read(path: Path, hints: FileHints) -> tuple[DeepPotSE, dict[str, Any]]:
 def _read_data(path: Path, kind: str | None) -> ModelData:
     """Return the content of a file of a kind that ``_kind`` returns."""
     if kind == "program" or kind is None:
-        refuse_program(path.suffix if path.suffix in (*_PROGRAM_SUFFIXES, ".pt2") else ".hlo")
+        raise_for_program(path.suffix if path.suffix in (*_PROGRAM_SUFFIXES, ".pt2") else ".hlo")
         raise FormatError(f"the format of the file is not known; {CONVERT}")
     if kind == "archive":
         return checkpoint.read_archive(Archive(path))
@@ -100,7 +98,7 @@ def _kind(path: Path, start: bytes) -> str | None:
         return "program"
     if start.startswith(_HDF5):
         return "hdf5" if path.suffix == ".dp" or _has_model(path) else None
-    if start.startswith(_ZIP):
+    if start.startswith(ZIP_START):
         return _archive_kind(path)
     if start[:1] == b"\n" and _contains(path, _TENSORFLOW_NAMES):  # field 1 of a message
         return "graph"

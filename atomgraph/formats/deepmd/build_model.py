@@ -16,14 +16,15 @@ from atomgraph.featurizers.deep_potential.environment import EnvironmentMatrix
 from atomgraph.featurizers.deep_potential.pair_embedding import PairEmbedding
 from atomgraph.featurizers.deep_potential.radial import DeepPotRadial
 from atomgraph.featurizers.deep_potential.three_body import DeepPotThreeBody
-from atomgraph.formats.deepmd.description import DescriptorData, ModelData, NetworkData, pairs, value
+from atomgraph.formats.deepmd.description import DescriptorData, ModelData, NetworkData, pairs, read_entry
 from atomgraph.models.deep_pot_se import DeepPotSE
 from atomgraph.nn.protocols import Featurizer
 from atomgraph.nn.residual_mlp import ResidualMLP
 
+# name in deepmd-kit: name in atomgraph
 _ACTIVATIONS = {"gelu": "gelu_tanh", "gelu_tf": "gelu_tanh", "linear": "identity", "none": "identity"}
-_SAME = ("tanh", "relu", "relu6", "softplus", "sigmoid", "silu")
-Weights = dict[str, Tensor]
+_EQUAL_ACTIVATIONS = ("tanh", "relu", "relu6", "softplus", "sigmoid", "silu")  # with the same name in both programs
+Weights = dict[str, Tensor]  # by the names in a state dict
 
 
 def build_model(data: ModelData, elements: Sequence[str]) -> DeepPotSE:
@@ -57,7 +58,7 @@ def build_model(data: ModelData, elements: Sequence[str]) -> DeepPotSE:
         "excluded_elements": [_symbol(elements, t) for t in excluded],
     }
     weights |= {f"branches.0.readouts.0.mlp.{name}": tensor for name, tensor in fitting.items()}
-    cutoff = max(_number(descriptor.options, "rcut") for descriptor in data.descriptors)
+    cutoff = max(_read_distance(descriptor.options, "rcut") for descriptor in data.descriptors)
     model = DeepPotSE(elements, cutoff, featurizer=featurizer, readout=readout)
     is_float32 = all(tensor.dtype == torch.float32 for name, tensor in weights.items() if ".mlp.weights." in name)
     model = model.float() if is_float32 else model.double()
@@ -87,32 +88,40 @@ def _load(model: DeepPotSE, weights: Weights) -> None:
 
 
 def _featurizer(
-    data: DescriptorData, elements: list[str], removed: Sequence[Sequence[int]]
+    data: DescriptorData, elements: list[str], removed_pairs: Sequence[Sequence[int]]
 ) -> tuple[Featurizer, Weights]:
-    """Return a descriptor and its weights by name."""
+    """Return the featurizer of a descriptor and its weights.
+
+    Args:
+        data: Descriptor of the file.
+        elements: Chemical symbols of the types.
+        removed_pairs: Pairs of types that are no neighbours.
+    """
     n, options = len(elements), data.options
-    environment, weights = _environment(data, elements, removed)
-    one_sided = bool(value(options, "type_one_side", bool, default=data.kind != "se_e2_a" and data.kind != "se_atten"))
-    axis = value(options, "axis_neuron", int, default=4)
+    environment, weights = _environment(data, elements, removed_pairs)
+    one_sided = bool(
+        read_entry(options, "type_one_side", bool, default=data.kind != "se_e2_a" and data.kind != "se_atten")
+    )
+    axis = read_entry(options, "axis_neuron", int, default=4)
     if data.kind == "se_atten":
         vectors = _type_vectors(data.type_network, n)
         n_in = 1 + vectors.shape[1] * (1 if one_sided else 2)
-        network, mlp = _network_options([_only(data.networks)], n_in, "the embedding network")
+        network, mlp = _network_options([_single_network(data.networks)], n_in, "the embedding network")
         embedding: Embedding = TypeEmbedding(
             elements, type_channels=vectors.shape[1], two_sided=not one_sided, **network
         )
-        append = bool(value(options, "concat_output_tebd", bool, default=True))
+        append = bool(read_entry(options, "concat_output_tebd", bool, default=True))
         part: Featurizer = DeepPotAngular(environment, embedding, axis, append_types=append)
         weights["embedding.vectors"] = vectors
     elif data.kind == "se_e3":
         rows = [t + u * n for u in range(n) for t in range(u + 1)]
-        network, mlp = _network_options(_selected(data.networks, rows), 1, "the embedding networks")
+        network, mlp = _network_options(_select_networks(data.networks, rows), 1, "the embedding networks")
         part = DeepPotThreeBody(environment, PairEmbedding(elements, **network))
     else:
         if data.kind == "se_e2_r" and not one_sided:
             raise FormatError("the file has se_e2_r with networks of pairs of types, which atomgraph does not have")
         rows = list(range(n if one_sided else n * n))
-        network, mlp = _network_options(_selected(data.networks, rows), 1, "the embedding networks")
+        network, mlp = _network_options(_select_networks(data.networks, rows), 1, "the embedding networks")
         embedding = EmbeddingNetworks(elements, two_sided=not one_sided, **network)
         is_radial = data.kind == "se_e2_r"
         part = DeepPotRadial(environment, embedding) if is_radial else DeepPotAngular(environment, embedding, axis)
@@ -120,16 +129,16 @@ def _featurizer(
 
 
 def _environment(
-    data: DescriptorData, elements: list[str], removed: Sequence[Sequence[int]]
+    data: DescriptorData, elements: list[str], removed_pairs: Sequence[Sequence[int]]
 ) -> tuple[EnvironmentMatrix, Weights]:
-    """Return the environment matrix and its statistics by name."""
+    """Return the environment matrix of a descriptor and its statistics; arguments are those of ``_featurizer``."""
     options, n = data.options, len(elements)
     sel = options.get("sel")
     slots = [sel] if isinstance(sel, int) else sel
     if not isinstance(slots, list) or any(type(number) is not int for number in slots):
         raise FormatError(f"sel should be numbers of neighbours, but is {str(sel)[:60]!r}")
-    is_mixed = data.kind == "se_atten"
-    if len(slots) != n and not is_mixed:
+    shares_slots = data.kind == "se_atten"  # slots for neighbours of all elements
+    if len(slots) != n and not shares_slots:
         raise FormatError(f"sel should have one number for each of {n} types, but is {str(sel)[:60]!r}")
     columns = 1 if data.kind == "se_e2_r" else 4
     shape = (n, sum(slots), columns)
@@ -146,20 +155,20 @@ def _environment(
     if bool((mean[:, 1:] != 0).any()) or bool((width[:, 1:] != width[:, 1 : 2 if columns == 4 else 1]).any()):
         raise FormatError("the statistics of the environment matrix depend on the direction, which is not read")
     centred = bool((mean != 0).any())
-    if centred and is_mixed:
+    if centred and shares_slots:
         raise FormatError(
             "the descriptor se_atten of the file has means (set_davg_zero: false); empty slots then depend on the first "
             "atom of the structure in deepmd-kit, so the file is not read"
         )
     environment = EnvironmentMatrix(
         elements,
-        _number(options, "rcut"),
-        _number(options, "rcut_smth"),
-        sel=sum(slots) if is_mixed else slots,
+        _read_distance(options, "rcut"),
+        _read_distance(options, "rcut_smth"),
+        sel=sum(slots) if shares_slots else slots,
         centred=centred,
         excluded_pairs=_symbol_pairs(elements, pairs(options, "exclude_types")),
-        removed_pairs=_symbol_pairs(elements, removed),
-        protection=_number(options, "env_protection", 0.0),
+        removed_pairs=_symbol_pairs(elements, removed_pairs),
+        protection=_read_distance(options, "env_protection", 0.0),
     )
     angular = width[:, 1] if columns == 4 else environment.angular_width.to(width)
     weights = {"mean": mean[:, 0], "radial_width": width[:, 0], "angular_width": angular}
@@ -225,7 +234,7 @@ def _type_vectors(network: NetworkData | None, n_types: int) -> Tensor:
 def _activation(name: str) -> str:
     """Return the name of an activation function in atomgraph; FormatError if it is unknown."""
     name = name.lower()
-    if name in _SAME:
+    if name in _EQUAL_ACTIVATIONS:
         return name
     kind, _, number = name.partition(":")
     if kind in ("silut", "custom_silu"):
@@ -235,7 +244,7 @@ def _activation(name: str) -> str:
     return _ACTIVATIONS[name]
 
 
-def _selected(networks: Mapping[int, NetworkData], rows: Sequence[int]) -> list[NetworkData]:
+def _select_networks(networks: Mapping[int, NetworkData], rows: Sequence[int]) -> list[NetworkData]:
     """Return networks by their index; FormatError if one is missing."""
     missing = [row for row in rows if row not in networks]
     if missing:
@@ -243,7 +252,8 @@ def _selected(networks: Mapping[int, NetworkData], rows: Sequence[int]) -> list[
     return [networks[row] for row in rows]
 
 
-def _only(networks: Mapping[int, NetworkData]) -> NetworkData:
+def _single_network(networks: Mapping[int, NetworkData]) -> NetworkData:
+    """Return the only network; FormatError if there are several."""
     if len(networks) != 1:
         raise FormatError(
             f"a descriptor with vectors of types should have one embedding network, but has {len(networks)}"
@@ -251,8 +261,9 @@ def _only(networks: Mapping[int, NetworkData]) -> NetworkData:
     return next(iter(networks.values()))
 
 
-def _number(options: Mapping[str, Any], key: str, default: Any = ...) -> float:
-    number = float(value(options, key, float, int, default=default))
+def _read_distance(options: Mapping[str, Any], key: str, default: Any = ...) -> float:
+    """Return a distance, Å; FormatError if the entry is missing or out of range."""
+    number = float(read_entry(options, key, float, int, default=default))
     if not 0.0 <= number < 1e3:
         raise FormatError(f"the entry {key} of the file should be a distance in Å, but is {number}")
     return number
@@ -265,5 +276,6 @@ def _symbol(elements: Sequence[str], t: int) -> str:
     return elements[t]
 
 
-def _symbol_pairs(elements: Sequence[str], types: Sequence[Sequence[int]]) -> list[list[str]]:
-    return [[_symbol(elements, t) for t in pair] for pair in types]
+def _symbol_pairs(elements: Sequence[str], pairs_of_types: Sequence[Sequence[int]]) -> list[list[str]]:
+    """Return pairs of symbols for pairs of types."""
+    return [[_symbol(elements, t) for t in pair] for pair in pairs_of_types]

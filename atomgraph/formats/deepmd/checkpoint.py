@@ -13,21 +13,21 @@ from atomgraph.formats.deepmd.description import (
     DescriptorData,
     ModelData,
     energies_of_types,
-    integers,
-    pairs,
+    exclusions,
+    read_entry,
     read_layers,
     read_networks,
     type_names,
-    value,
 )
-from atomgraph.formats.deepmd.unsupported import check_fitting, check_model, descriptor_kind
+from atomgraph.formats.deepmd.unsupported import COMPRESSED, check_fitting, check_model, descriptor_kind
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
 from atomgraph.formats.pickled.safe_pickle import PickledObject
 
 _MODEL = "model.Default."  # prefix of all tensors in a checkpoint of one model
 _MAX_DEPTH, _MAX_MODULES = 40, 100_000
-_BLOCKS = {"se_e2_a": "sea.", "se_e2_r": "", "se_e3": "seat.", "se_atten": "se_atten."}  # prefix of the tensors by kind
+# descriptor: prefix of the names of its tensors
+_PREFIXES = {"se_e2_a": "sea.", "se_e2_r": "", "se_e3": "seat.", "se_atten": "se_atten."}
 
 
 def read_archive(archive: Archive) -> ModelData:
@@ -47,7 +47,7 @@ def read_archive(archive: Archive) -> ModelData:
     state = decode(content["model"]) if "model" in content else decode(archive.root)
     if not isinstance(state, dict):
         raise FormatError("the checkpoint has no state dict (model)")
-    config = value(value(state, "_extra_state", dict), "model_params", dict)
+    config = read_entry(read_entry(state, "_extra_state", dict), "model_params", dict)
     tensors = {
         name.removeprefix(_MODEL): tensor
         for name, tensor in state.items()
@@ -68,18 +68,18 @@ def model_data(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mode
     """
     check_model(config)
     types = type_names(config)
-    fitting = value(config, "fitting_net", dict, default={})
+    fitting = read_entry(config, "fitting_net", dict, default={})
     check_fitting(fitting)
-    options = value(config, "descriptor", dict)
+    options = read_entry(config, "descriptor", dict)
     root = "atomic_model."
     if descriptor_kind(options) == "hybrid":
-        parts = value(options, "list", list)
+        parts = read_entry(options, "list", list)
         descriptors = [
             _descriptor(part, tensors, f"{root}descriptor.descrpt_list.{i}.") for i, part in enumerate(parts)
         ]
     else:
         descriptors = [_descriptor(options, tensors, f"{root}descriptor.")]
-    activation = value(fitting, "activation_function", str, default="tanh")
+    activation = read_entry(fitting, "activation_function", str, default="tanh")
     networks = read_networks(tensors, f"{root}fitting_net.filter_layers", activation)
     bias = tensors.get(f"{root}fitting_net.bias_atom_e")
     return ModelData(
@@ -88,10 +88,8 @@ def model_data(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Mode
         fitting=list(networks.values()),
         energies=energies_of_types(bias, len(types), "bias_atom_e"),
         shift=energies_of_types(tensors.get(f"{root}out_bias"), len(types), "out_bias"),
-        excluded_types=integers(fitting, "exclude_types"),
-        excluded_atoms=integers(config, "atom_exclude_types"),
-        excluded_pairs=pairs(config, "pair_exclude_types"),
         origin={"backend": "PyTorch"},
+        **exclusions(config, fitting),
     )
 
 
@@ -100,14 +98,14 @@ def _descriptor(options: Mapping[str, Any], tensors: Mapping[str, Tensor], prefi
     kind = descriptor_kind(options)
     if kind == "hybrid":
         raise FormatError("the file has a hybrid descriptor inside a hybrid descriptor")
-    block = prefix + _BLOCKS[kind]
+    block = prefix + _PREFIXES[kind]
     table = tensors.get(f"{block}compress_data.0")
     if table is not None and table.numel():
-        raise FormatError("the file contains tables of a compressed model; use the file from before `dp compress`")
+        raise FormatError(COMPRESSED)
     missing = [name for name in ("mean", "stddev") if f"{block}{name}" not in tensors]
     if missing:
         raise FormatError(f"the file has no tensor {block}{missing[0]}; copy or download it again")
-    activation = value(options, "activation_function", str, default="tanh")
+    activation = read_entry(options, "activation_function", str, default="tanh")
     types = None
     if kind == "se_atten":
         types = read_layers(tensors, f"{prefix}type_embedding.embedding.embedding_net", "linear")

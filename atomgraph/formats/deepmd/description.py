@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 
-_MAX_LAYERS, _MAX_NETWORKS = 100, 40_000
+MAX_LAYERS, _MAX_NETWORKS = 100, 40_000
 
 
 @dataclass
@@ -95,7 +95,7 @@ def read_layers(tensors: Mapping[str, Tensor], prefix: str, activation: str) -> 
         activation: Name of the activation function.
     """
     layers: list[LayerData] = []
-    while len(layers) < _MAX_LAYERS and f"{prefix}.layers.{len(layers)}.matrix" in tensors:
+    while len(layers) < MAX_LAYERS and f"{prefix}.layers.{len(layers)}.matrix" in tensors:
         name = f"{prefix}.layers.{len(layers)}"
         layers.append(LayerData(tensors[f"{name}.matrix"], tensors.get(f"{name}.bias"), tensors.get(f"{name}.idt")))
     return NetworkData(layers, activation) if layers else None
@@ -114,7 +114,7 @@ def read_networks(tensors: Mapping[str, Tensor], prefix: str, activation: str) -
     return networks
 
 
-def value(mapping: Any, key: str, *kinds: type, default: Any = ...) -> Any:
+def read_entry(mapping: Any, key: str, *kinds: type, default: Any = ...) -> Any:
     """Return an entry of a mapping of the file.
 
     Args:
@@ -141,7 +141,7 @@ def value(mapping: Any, key: str, *kinds: type, default: Any = ...) -> Any:
 
 def integers(mapping: Any, key: str) -> list[int]:
     """Return a list of integers of a mapping; empty if missing, FormatError if it contains anything else."""
-    entries = value(mapping, key, list, tuple, default=[])
+    entries = read_entry(mapping, key, list, tuple, default=[])
     if any(type(entry) is not int for entry in entries):
         raise FormatError(f"the entry {key} of the file should be a list of integers, but is {str(entries)[:60]!r}")
     return list(entries)
@@ -149,16 +149,30 @@ def integers(mapping: Any, key: str) -> list[int]:
 
 def pairs(mapping: Any, key: str) -> list[list[int]]:
     """Return a list of pairs of integers of a mapping; empty if missing, FormatError if it contains anything else."""
-    entries = value(mapping, key, list, tuple, default=[])
+    entries = read_entry(mapping, key, list, tuple, default=[])
     for pair in entries:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or any(type(entry) is not int for entry in pair):
             raise FormatError(f"the entry {key} of the file should be a list of pairs, but is {str(entries)[:60]!r}")
     return [list(pair) for pair in entries]
 
 
+def exclusions(model: Any, fitting: Any) -> dict[str, Any]:
+    """Return the excluded types, atoms and pairs of ``ModelData``, by name.
+
+    Args:
+        model: Options of the model in the file.
+        fitting: Options of the fitting network in the file.
+    """
+    return {
+        "excluded_types": integers(fitting, "exclude_types"),
+        "excluded_atoms": integers(model, "atom_exclude_types"),
+        "excluded_pairs": pairs(model, "pair_exclude_types"),
+    }
+
+
 def type_names(mapping: Any) -> list[str]:
     """Return the names of the types, ``type_map``; FormatError if it is not a list of texts."""
-    names = value(mapping, "type_map", list, tuple)
+    names = read_entry(mapping, "type_map", list, tuple)
     if not names or any(not isinstance(name, str) for name in names):
         raise FormatError(f"the entry type_map of the file should be a list of texts, but is {str(names)[:60]!r}")
     return list(names)

@@ -20,13 +20,12 @@ from atomgraph.formats.deepmd.description import (
     ModelData,
     NetworkData,
     energies_of_types,
-    integers,
-    pairs,
+    exclusions,
+    read_entry,
     type_names,
-    value,
 )
 from atomgraph.formats.deepmd.global_heap import check_heaps
-from atomgraph.formats.deepmd.unsupported import check_fitting, check_model, descriptor_kind, refuse_program
+from atomgraph.formats.deepmd.unsupported import check_fitting, check_model, descriptor_kind, raise_for_program
 
 _MAX_DEPTH, _MAX_ARRAYS = 60, 200_000
 _EXTRA_BYTES, _FILE_FACTOR = 16 * 2**20, 200  # limit on the size of a compressed array, relative to the file
@@ -113,7 +112,7 @@ def _from_yaml(node: Any, depth: int) -> Any:
         raise FormatError("the mapping of the file is nested deeper than in any model")
     if isinstance(node, dict):
         if node.get("@class") == "np.ndarray":
-            return _tensor(np.array(node.get("value"), dtype=np.dtype(value(node, "dtype", str))))
+            return _tensor(np.array(node.get("value"), dtype=np.dtype(read_entry(node, "dtype", str))))
         return {str(key): _from_yaml(item, depth + 1) for key, item in node.items()}
     return [_from_yaml(item, depth + 1) for item in node] if isinstance(node, list) else node
 
@@ -130,28 +129,28 @@ def _tensor(array: Any) -> Tensor:
 
 def model_data(content: Mapping[str, Any]) -> ModelData:
     """Return the model of the mapping of a file; FormatError if it is incomplete or has unsupported options."""
-    if "@variables" in content and "stablehlo" in value(content, "@variables", dict, default={}):
-        refuse_program(".hlo")
-    model = value(content, "model", dict)
+    if "@variables" in content and "stablehlo" in read_entry(content, "@variables", dict, default={}):
+        raise_for_program(".hlo")
+    model = read_entry(content, "model", dict)
     check_model(model)
     types = type_names(model)
-    fitting = value(model, "fitting", dict)
+    fitting = read_entry(model, "fitting", dict)
     check_fitting(fitting)
-    descriptor = value(model, "descriptor", dict)
-    parts = value(descriptor, "list", list) if descriptor_kind(descriptor) == "hybrid" else [descriptor]
-    variables = value(fitting, "@variables", dict, default={})
-    shift = value(value(model, "@variables", dict, default={}), "out_bias", Tensor, default=None)
+    descriptor = read_entry(model, "descriptor", dict)
+    parts = read_entry(descriptor, "list", list) if descriptor_kind(descriptor) == "hybrid" else [descriptor]
+    variables = read_entry(fitting, "@variables", dict, default={})
+    shift = read_entry(read_entry(model, "@variables", dict, default={}), "out_bias", Tensor, default=None)
     origin = {key: str(content[key])[:100] for key in ("software", "version", "backend") if key in content}
     return ModelData(
         types=types,
         descriptors=[_descriptor(part) for part in parts],
-        fitting=list(_networks(value(fitting, "nets", dict)).values()),
-        energies=energies_of_types(value(variables, "bias_atom_e", Tensor, default=None), len(types), "bias_atom_e"),
+        fitting=list(_networks(read_entry(fitting, "nets", dict)).values()),
+        energies=energies_of_types(
+            read_entry(variables, "bias_atom_e", Tensor, default=None), len(types), "bias_atom_e"
+        ),
         shift=energies_of_types(shift, len(types), "out_bias"),
-        excluded_types=integers(fitting, "exclude_types"),
-        excluded_atoms=integers(model, "atom_exclude_types"),
-        excluded_pairs=pairs(model, "pair_exclude_types"),
         origin=origin,
+        **exclusions(model, fitting),
     )
 
 
@@ -160,24 +159,24 @@ def _descriptor(options: Mapping[str, Any]) -> DescriptorData:
     kind = descriptor_kind(options)
     if kind == "hybrid":
         raise FormatError("the file has a hybrid descriptor inside a hybrid descriptor")
-    variables = value(options, "@variables", dict)
+    variables = read_entry(options, "@variables", dict)
     types = None
     if kind == "se_atten":
-        embedding = value(options, "type_embedding", dict)
+        embedding = read_entry(options, "type_embedding", dict)
         types = _network(embedding["embedding"] if isinstance(embedding.get("embedding"), dict) else embedding)
     return DescriptorData(
         kind=kind,
         options=options,
-        mean=value(variables, "davg", Tensor),
-        width=value(variables, "dstd", Tensor),
-        networks=_networks(value(options, "embeddings", dict)),
+        mean=read_entry(variables, "davg", Tensor),
+        width=read_entry(variables, "dstd", Tensor),
+        networks=_networks(read_entry(options, "embeddings", dict)),
         type_network=types,
     )
 
 
 def _networks(collection: Mapping[str, Any]) -> dict[int, NetworkData]:
     """Return the networks of a collection by their index; missing networks are skipped."""
-    entries = value(collection, "networks", list)
+    entries = read_entry(collection, "networks", list)
     networks = {index: _network(entry) for index, entry in enumerate(entries) if isinstance(entry, dict)}
     if not networks:
         raise FormatError("a collection of networks of the file is empty")
@@ -186,18 +185,18 @@ def _networks(collection: Mapping[str, Any]) -> dict[int, NetworkData]:
 
 def _network(entry: Mapping[str, Any]) -> NetworkData:
     """Return one network."""
-    layers = value(entry, "layers", list)
+    layers = read_entry(entry, "layers", list)
     if not layers:
         raise FormatError("a network of the file has no layers")
-    activation = value(layers[0], "activation_function", str, default="linear")
+    activation = read_entry(layers[0], "activation_function", str, default="linear")
     result = []
     for layer in layers:
-        variables = value(layer, "@variables", dict)
+        variables = read_entry(layer, "@variables", dict)
         result.append(
             LayerData(
-                value(variables, "w", Tensor),
-                value(variables, "b", Tensor, default=None),
-                value(variables, "idt", Tensor, default=None),
+                read_entry(variables, "w", Tensor),
+                read_entry(variables, "b", Tensor, default=None),
+                read_entry(variables, "idt", Tensor, default=None),
             )
         )
     return NetworkData(result, activation)

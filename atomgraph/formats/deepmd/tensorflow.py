@@ -13,21 +13,20 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.deepmd.description import (
+    MAX_LAYERS,
     DescriptorData,
     LayerData,
     ModelData,
     NetworkData,
     energies_of_types,
-    integers,
-    pairs,
-    value,
+    exclusions,
+    read_entry,
 )
 from atomgraph.formats.deepmd.graph_def import FrozenGraph
-from atomgraph.formats.deepmd.unsupported import check_fitting, check_model, descriptor_kind
+from atomgraph.formats.deepmd.unsupported import COMPRESSED, CONVERT, check_fitting, check_model, descriptor_kind
 
+# operation of a TensorFlow graph: descriptor
 _OPERATIONS = {"ProdEnvMatA": "se_e2_a", "ProdEnvMatR": "se_e2_r", "DescrptSeA": "se_e2_a", "DescrptSeR": "se_e2_r"}
-_CONVERT = "convert the file with deepmd-kit, `dp convert-backend FILE model.dp`, and read model.dp"
-_MAX_LAYERS = 100
 
 
 def model_data(graph: FrozenGraph) -> ModelData:
@@ -42,23 +41,21 @@ def model_data(graph: FrozenGraph) -> ModelData:
     types = _types(graph)
     config = _config(graph)
     _check_constants(graph)
-    fitting = value(config, "fitting_net", dict, default={})
+    fitting = read_entry(config, "fitting_net", dict, default={})
     check_fitting(fitting)
-    activation = value(fitting, "activation_function", str, default="tanh")
+    activation = read_entry(fitting, "activation_function", str, default="tanh")
     networks = [_fitting_network(graph, t, activation) for t in range(len(types))]
     bias = graph.constants.get("fitting_attr/t_bias_atom_e")
     return ModelData(
         types=types,
-        descriptors=[_descriptor(graph, value(config, "descriptor", dict, default={}), len(types), networks)],
+        descriptors=[_descriptor(graph, read_entry(config, "descriptor", dict, default={}), len(types), networks)],
         fitting=networks,
         energies=energies_of_types(
             _tensor(bias) if isinstance(bias, np.ndarray) else None, len(types), "t_bias_atom_e"
         ),
         shift=torch.zeros(len(types), dtype=torch.float64),
-        excluded_types=integers(fitting, "exclude_types"),
-        excluded_atoms=integers(config, "atom_exclude_types"),
-        excluded_pairs=pairs(config, "pair_exclude_types"),
         origin={"backend": "TensorFlow"},
+        **exclusions(config, fitting),
     )
 
 
@@ -71,7 +68,7 @@ def _check_constants(graph: FrozenGraph) -> None:
                 f"the fitting network of the file reads additional parameters ({noun}), which atomgraph does not have"
             )
     if any(kind.startswith("Tabulate") for kind in graph.operations):
-        raise FormatError("the file contains tables of a compressed model; use the file from before `dp compress`")
+        raise FormatError(COMPRESSED)
     kind = _text(graph, "model_attr/model_type") or "ener"
     if kind != "ener":
         raise FormatError(f"the file is a model of the type {kind!r:.40}; atomgraph reads models of energies (ener)")
@@ -83,7 +80,7 @@ def _config(graph: FrozenGraph) -> Mapping[str, Any]:
     if script is None:
         return {}
     try:
-        config = value(json.loads(script), "model", dict)
+        config = read_entry(json.loads(script), "model", dict)
     except (ValueError, RecursionError):
         raise FormatError("the training script of the file is damaged; copy or download it again") from None
     check_model(config)
@@ -124,7 +121,7 @@ def _descriptor(
         named = descriptor_kind(options)
         kind = kind if named in ("se_e2_a", "se_e2_r") and kind in (None, named) else named
     if kind not in ("se_e2_a", "se_e2_r"):
-        raise FormatError(f"the descriptor {kind} of a TensorFlow file is not read; {_CONVERT}")
+        raise FormatError(f"the descriptor {kind} of a TensorFlow file is not read; {CONVERT}")
     attributes = next((graph.operations[name] for name in _OPERATIONS if name in graph.operations), {})
     is_angular = kind == "se_e2_a"
     sel = options.get("sel")
@@ -137,7 +134,7 @@ def _descriptor(
         "exclude_types": options.get("exclude_types", []),
         "env_protection": options.get("env_protection", 0.0),
     }
-    activation = value(options, "activation_function", str, default="tanh")
+    activation = read_entry(options, "activation_function", str, default="tanh")
     one_sided, networks = _embeddings(graph, n_types, activation)
     width = int(networks[0].layers[-1].matrix.shape[-1])
     result["type_one_side"] = one_sided
@@ -156,7 +153,7 @@ def _embeddings(graph: FrozenGraph, n_types: int, activation: str) -> tuple[bool
     """Return whether embedding networks depend on the neighbour only, and the networks by their index."""
     names = [name for name in graph.constants if re.fullmatch(r"filter_type_(all|\d+)/matrix_\d+_\d+", name)]
     if not names:
-        raise FormatError(f"the file has no embedding networks with known names (filter_type_...); {_CONVERT}")
+        raise FormatError(f"the file has no embedding networks with known names (filter_type_...); {CONVERT}")
     one_sided = any(name.startswith("filter_type_all/") for name in names)
     networks = {}
     for neighbour in range(n_types):
@@ -164,7 +161,7 @@ def _embeddings(graph: FrozenGraph, n_types: int, activation: str) -> tuple[bool
             folder = "filter_type_all" if centre is None else f"filter_type_{centre}"
             index = neighbour if centre is None else centre + neighbour * n_types
             layers: list[LayerData] = []
-            while len(layers) < _MAX_LAYERS and f"{folder}/matrix_{len(layers) + 1}_{neighbour}" in graph.constants:
+            while len(layers) < MAX_LAYERS and f"{folder}/matrix_{len(layers) + 1}_{neighbour}" in graph.constants:
                 ending = f"_{len(layers) + 1}_{neighbour}"
                 layers.append(_layer(graph, f"{folder}/", ending))
             if layers:
@@ -177,10 +174,10 @@ def _embeddings(graph: FrozenGraph, n_types: int, activation: str) -> tuple[bool
 def _fitting_network(graph: FrozenGraph, t: int, activation: str) -> NetworkData:
     """Return the fitting network of a type."""
     layers: list[LayerData] = []
-    while len(layers) < _MAX_LAYERS and f"layer_{len(layers)}_type_{t}/matrix" in graph.constants:
+    while len(layers) < MAX_LAYERS and f"layer_{len(layers)}_type_{t}/matrix" in graph.constants:
         layers.append(_layer(graph, f"layer_{len(layers)}_type_{t}/", ""))
     if not layers or f"final_layer_type_{t}/matrix" not in graph.constants:
-        raise FormatError(f"the file has no fitting network of the type {t} (layer_0_type_{t}); {_CONVERT}")
+        raise FormatError(f"the file has no fitting network of the type {t} (layer_0_type_{t}); {CONVERT}")
     return NetworkData([*layers, _layer(graph, f"final_layer_type_{t}/", "")], activation)
 
 

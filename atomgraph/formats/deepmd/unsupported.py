@@ -1,4 +1,4 @@
-"""Options of deepmd-kit that atomgraph does not have: refused by name, with advice."""
+"""Errors, with advice, for options of deepmd-kit that atomgraph does not have."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.deepmd.description import value
+from atomgraph.formats.deepmd.description import read_entry
 
 CONVERT = "convert the file with deepmd-kit to the portable form, `dp convert-backend FILE model.dp`, and read model.dp"
+COMPRESSED = "the file contains tables of a compressed model; use the file from before `dp compress`"
 KINDS = {  # name in a file: descriptor
     "se_e2_a": "se_e2_a",
     "se_a": "se_e2_a",
@@ -32,7 +33,7 @@ _PROGRAMS = {  # suffix of an exported program: the program that reads it
 }
 
 
-def refuse_program(suffix: str) -> None:
+def raise_for_program(suffix: str) -> None:
     """Raise FormatError for the suffix of an exported program of deepmd-kit."""
     if suffix in _PROGRAMS:
         raise FormatError(
@@ -47,18 +48,15 @@ def descriptor_kind(options: Mapping[str, Any]) -> str:
     Args:
         options: Options of the descriptor in the file.
     """
-    name = value(options, "type", str)
+    name = read_entry(options, "type", str)
     if name == "hybrid":
         return name
     if name not in KINDS:
         raise FormatError(
             f"the file has the descriptor {name!r:.40}, which atomgraph does not have; descriptors that are read: {_READ}"
         )
-    if int(value(options, "@version", int, default=1)) > 2 and isinstance(options.get("compress"), Mapping):
-        raise FormatError(
-            "the file contains tables of a compressed model in place of its embedding networks; use the file from before "
-            "`dp compress`"
-        )
+    if int(read_entry(options, "@version", int, default=1)) > 2 and isinstance(options.get("compress"), Mapping):
+        raise FormatError(COMPRESSED)
     if options.get("spin") is not None:
         raise FormatError("the file is a model with spins, which atomgraph does not have")
     if name in ("se_atten", "dpa1"):
@@ -67,13 +65,14 @@ def descriptor_kind(options: Mapping[str, Any]) -> str:
 
 
 def _check_attention(options: Mapping[str, Any]) -> None:
-    n_layers = value(options, "attn_layer", int, default=2)
+    """Raise FormatError for options of the descriptor DPA-1 that atomgraph does not have."""
+    n_layers = read_entry(options, "attn_layer", int, default=2)
     if n_layers != 0:
         raise FormatError(
             f"the file has the descriptor DPA-1 with {n_layers} attention layers (attn_layer), which atomgraph does not have; "
             "only attn_layer = 0 is read"
         )
-    if value(options, "tebd_input_mode", str, default="concat") != "concat":
+    if read_entry(options, "tebd_input_mode", str, default="concat") != "concat":
         raise FormatError(
             f"the file has tebd_input_mode = {options.get('tebd_input_mode')!r:.40}, which atomgraph does not have; "
             "only concat is read"
@@ -90,7 +89,7 @@ def check_fitting(options: Mapping[str, Any]) -> None:
     Args:
         options: Options of the fitting network in the file.
     """
-    kind = value(options, "type", str, default="ener")
+    kind = read_entry(options, "type", str, default="ener")
     if kind not in ("ener", "energy", "direct_ener", "invar") or kind == "direct_ener":
         raise FormatError(f"the file has the fitting network {kind!r:.40}; atomgraph reads those of energies (ener)")
     for key, noun in (
@@ -116,7 +115,7 @@ def check_model(options: Mapping[str, Any]) -> None:
         )
     if options.get("spin") is not None:
         raise FormatError("the file is a model with spins, which atomgraph does not have")
-    kind = value(options, "type", str, default="standard")
+    kind = read_entry(options, "type", str, default="standard")
     if kind not in ("standard", "ener") or options.get("use_srtab") is not None or "models" in options:
         raise FormatError(
             f"the file is a model of the type {kind!r:.40}, such as one with a table of pair energies; {_ONLY_STANDARD}"

@@ -9,13 +9,8 @@ import sys
 
 import numpy as np
 
-OTHER_SETTINGS = (
-    "dtype",
-    "trainable_bessel",
-    "biased_readout",
-    "gate",
-    "avg_num_neighbors",
-)  # not passed unchanged to the constructor
+# settings that ``main`` converts; all others are passed unchanged to the constructor
+CONVERTED_SETTINGS = ("dtype", "trainable_bessel", "biased_readout", "gate", "avg_num_neighbors")
 
 
 def main(source, target):
@@ -31,7 +26,7 @@ def main(source, target):
         arrays = {name: archive[name] for name in archive.files if name != "arguments"}
     dtype = getattr(torch, settings["dtype"])
     torch.set_default_dtype(dtype)
-    arguments = {name: value for name, value in settings.items() if name not in OTHER_SETTINGS}
+    arguments = {name: value for name, value in settings.items() if name not in CONVERTED_SETTINGS}
     for name in ("hidden_irreps", "MLP_irreps", "edge_irreps"):
         arguments[name] = None if arguments[name] is None else o3.Irreps(arguments[name])
     for name in ("interaction_cls_first", "interaction_cls"):
@@ -73,9 +68,8 @@ def fill(model, arrays, dtype, torch):
             values = torch.from_numpy(array.copy()).to(dtype if tensor.is_floating_point() else tensor.dtype)
             if values.numel() == tensor.numel():
                 tensor.copy_(values.reshape(tensor.shape))
-            elif (
-                "contractions" in name
-            ):  # another basis of couplings has other paths, so couplings and weights have other shapes
+            elif "contractions" in name:
+                # couplings in another basis have another number of paths: other shapes of U and of the weights
                 _replace(owner, key, values, tensor, torch)
             else:
                 raise SystemExit(f"{name} has {values.numel()} numbers, but mace-torch needs {tensor.numel()}")
@@ -91,6 +85,7 @@ def _replace(owner, key, values, tensor, torch):
     if not isinstance(tensor, torch.nn.Parameter):
         setattr(owner, key, values)
         return
+    # weights, (n_elements, n_paths, n_channels); their array is flat, while that of U has its shape
     parameter = torch.nn.Parameter(values.reshape(tensor.shape[0], -1, tensor.shape[2]))
     if key.isdigit():
         owner[int(key)] = parameter

@@ -108,10 +108,10 @@ def mace_arguments(model: MACE) -> dict[str, Any]:
         )
     irreps_up = [layer.interaction.irreps_up for layer in layers]
     has_edge_irreps = any(layer.interaction.irreps_up != layer.interaction.irreps_in for layer in layers)
-    # mace-torch has couplings in float32 only in models that are written in float32
-    has_float32 = layers[0].arguments["coupling_dtype"] == "float32" or model.dtype == torch.float32
+    # mace-torch computes coupling coefficients in the dtype of its model, so rounded coefficients need a float32 model
+    needs_float32 = layers[0].arguments["coupling_dtype"] == "float32" or model.dtype == torch.float32
     return {
-        "dtype": "float32" if has_float32 else "float64",
+        "dtype": "float32" if needs_float32 else "float64",
         "heads": model.heads,
         "r_max": model.branches[0].cutoff,
         "atomic_numbers": [atomic_numbers[symbol] for symbol in model.elements],

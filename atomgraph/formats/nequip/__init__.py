@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atomgraph.errors import FormatError, WiringError
+from atomgraph.errors import FormatError
+from atomgraph.formats.file_errors import file_errors
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.nequip.allegro_model import build_allegro
 from atomgraph.formats.nequip.checkpoint import checkpoint_config, checkpoint_weights
 from atomgraph.formats.nequip.nequip_model import build_nequip
-from atomgraph.formats.nequip.package import is_package, read_package
-from atomgraph.formats.pickled.archive import Archive
-from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
+from atomgraph.formats.nequip.package import PackageArchive, read_package
+from atomgraph.formats.pickled.archive import ZIP_START, Archive, has_record
+from atomgraph.formats.pickled.decode import ValueDecoder, text_entries
 from atomgraph.formats.work_limit import limit_work
 from atomgraph.models.energy import EnergyModel
 
@@ -29,10 +30,9 @@ _BUILDERS = {
 
 def recognises_root(root: Any) -> bool:
     """Return whether the root of an archive is a Lightning checkpoint of nequip."""
-    entries = dict(_text_items(root))
-    return "state_dict" in entries and any(
-        key.startswith("model.") and (".model.func." in key or key.endswith("model._empty"))
-        for key, _ in _text_items(entries["state_dict"])
+    return any(
+        name.startswith("model.") and (".model.func." in name or name.endswith("model._empty"))
+        for name in text_entries(text_entries(root).get("state_dict"))
     )
 
 
@@ -52,7 +52,7 @@ def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[Energy
 
 def recognises(path: Path, start: bytes) -> bool:
     """Return whether the file is a package of nequip."""
-    return start.startswith(b"PK\x03\x04") and is_package(path)
+    return start.startswith(ZIP_START) and has_record(path, f"/{PackageArchive.PICKLE}")
 
 
 def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
@@ -61,13 +61,9 @@ def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     Raises:
         FormatError: If the package is damaged, or its model is not supported.
     """
-    try:
+    with file_errors(path):
         config, tensors = read_package(path)
         model = build_model(config, tensors, path.stat().st_size)
-    except RecursionError:
-        raise FormatError(f"{path}: the modules are nested deeper than in any model") from None
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
     hints.resolve_elements(path, model.elements)
     hints.resolve_units(path, UNITS)
     return model, {"origin": {"format": "nequip package", "file": path.name, "class": type(model).__name__}}
@@ -83,18 +79,11 @@ def build_model(config: Mapping[str, Any], tensors: Mapping[str, Tensor], n_byte
 
     Raises:
         FormatError: If the builder or an argument is not supported, or a tensor does not fit.
+        WiringError: If the model cannot be built.
     """
     target = str(config.get("_target_")).rpartition(".")[2]
     if target not in _BUILDERS:
         raise FormatError(f"the model was built by {target[:60]!r}, but atomgraph reads {', '.join(_BUILDERS)}")
     arguments = {name: value for name, value in config.items() if name != "_target_"}
-    try:
-        with torch.random.fork_rng(devices=[]), limit_work(n_bytes, len(tensors)):
-            return _BUILDERS[target](arguments, tensors).eval()
-    except WiringError as error:
-        raise FormatError(f"the file describes a model that cannot be built: {error}") from None
-
-
-def _text_items(value: Any) -> list[tuple[str, Any]]:
-    """Return the items of a dict of the file whose keys are text."""
-    return [(key, item) for key, item in dict_items(value) if isinstance(key, str)]
+    with torch.random.fork_rng(devices=[]), limit_work(n_bytes, len(tensors)):
+        return _BUILDERS[target](arguments, tensors).eval()

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.nequip.settings import Settings, require_keys
+from atomgraph.formats.e3nn_weights import coupling_sign
+from atomgraph.formats.nequip.settings import Settings, load_weights, require_keys
 from atomgraph.layers.allegro_layer import AllegroLayer
 from atomgraph.models.allegro import Allegro
 from atomgraph.ops.coupling import wigner_3j
 
+# arguments of the builder that are read, or have no effect on the model; others raise an error
 _KEYS = (
     *("seed", "model_dtype", "type_names", "chemical_species", "r_max", "num_layers", "l_max", "parity", "cls"),
     *("num_scalar_features", "num_tensor_features", "tp_path_channel_coupling", "radial_chemical_embed"),
@@ -27,7 +29,7 @@ _KEYS = (
     ),
     *("forward_normalize", "do_derivatives"),
 )
-_MAX_3J_ERROR = 1e-5  # of the coupling coefficients in a file
+_MAX_3J_ERROR = 1e-5  # largest accepted error of the coupling coefficients in a file
 
 
 def build_allegro(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Allegro:
@@ -46,14 +48,12 @@ def build_allegro(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> A
         if name.endswith(("forward_weight_init", "forward_normalize")) and config[name] is False:
             raise FormatError(f"the model has {name}: False, which atomgraph does not support")
     model = Allegro(**_arguments(settings)).to(getattr(torch, settings.coupling_dtype))
-    try:
-        model.load_state_dict(model.state_dict() | _weights(model, settings))
-    except (ValueError, RuntimeError) as error:
-        raise FormatError(f"the tensors do not fit the model: {' '.join(str(error).split())[:200]}") from None
+    load_weights(model, lambda: _weights(model, settings))
     return model
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:
+    """Return the constructor arguments of ``Allegro``."""
     channels = settings.integer("num_scalar_features", 64)
     arguments = {
         "elements": settings.elements,
@@ -125,6 +125,7 @@ def _weights(model: Allegro, settings: Settings) -> dict[str, Tensor]:
 
 
 def _add_perceptron(state: dict[str, Tensor], name: str, matrices: list[Tensor]) -> None:
+    """Add the matrices of a ``ScaledMLP`` with this name to the state dict."""
     state |= {f"{name}.weights.{k}": matrix for k, matrix in enumerate(matrices)}
 
 
@@ -135,9 +136,8 @@ def _path_weights(layer: AllegroLayer, t: int, settings: Settings) -> Tensor:
     couplings = settings.tensor(f"allegro.tps.{t}.w3j").double()
     n_paths = len(product.paths)
     v_dim, e_dim, out_dim = product.irreps_edge.dim, product.irreps_centre.dim, product.irreps_out.dim
-    is_diagonal = (
-        couplings.numel() == n_paths * v_dim * out_dim
-    )  # only components with equal indices of V and E are stored
+    # for scalars V', the file contains only the components with equal indices of V and E
+    is_diagonal = couplings.numel() == n_paths * v_dim * out_dim
     couplings = couplings.reshape((n_paths, v_dim, out_dim) if is_diagonal else (n_paths, v_dim, e_dim, out_dim))
     columns = [
         dict(zip((irrep for _, irrep in irreps), irreps.slices(), strict=True))
@@ -151,9 +151,5 @@ def _path_weights(layer: AllegroLayer, t: int, settings: Settings) -> Tensor:
             ours = ours.diagonal(dim1=0, dim2=1).T
         else:
             theirs = couplings[p][columns[0][v]][:, columns[1][e]][:, :, columns[2][out]]
-        signs[p] = 1.0 if float((theirs * ours).sum()) > 0 else -1.0
-        if float((theirs * signs[p] - ours).abs().max()) > _MAX_3J_ERROR:
-            raise FormatError(
-                f"the couplings of layer {t} in the file are not those of e3nn for the path {v}, {e} to {out}"
-            )
+        signs[p] = coupling_sign(theirs, ours, _MAX_3J_ERROR, f"couplings of layer {t} for the path {v}, {e} to {out}")
     return weights.reshape(-1, n_paths) * signs.to(weights.dtype)

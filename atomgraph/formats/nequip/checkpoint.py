@@ -9,8 +9,10 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 
-_PREFIX = "model.sole_model.model.func."
+_PREFIX = "model.sole_model.model.func."  # of the names of the model's tensors
+# modifiers of the model that change its speed only
 _ACCELERATIONS = ("enable_OpenEquivariance", "enable_CuEquivariance", "enable_TritonContracter")
+# parts of the names of tensors of the state dict that are buffers, which have no average
 _NOT_PARAMETERS = (
     "_empty",
     "output_mask",
@@ -100,19 +102,21 @@ def _with_averages(
 
 
 def _is_parameter(name: str, value: Tensor, config: Mapping[str, Any]) -> bool:
+    """Return whether a tensor of the state dict is a trained parameter, according to its name and the arguments."""
     if not value.numel() or any(part in f".{name}" for part in _NOT_PARAMETERS):
         return False
     radial = config.get("radial_chemical_embed")
-    options = {
+    is_trained = {
         "bessel_weights": config.get("bessel_trainable")
         or (isinstance(radial, Mapping) and radial.get("bessel_trainable")),
         "scales": config.get("per_type_energy_scales_trainable"),
         "shifts": config.get("per_type_energy_shifts_trainable"),
     }
-    return bool(options.get(name.rpartition(".")[2], True))
+    return bool(is_trained.get(name.rpartition(".")[2], True))
 
 
 def _training_module(checkpoint: Mapping[str, Any]) -> Any:
+    """Return the dotted name of the class that trained the model; None if it is unknown."""
     parameters: Any = checkpoint.get("hyper_parameters")
     for key in ("info_dict", "training_module"):
         parameters = parameters.get(key) if isinstance(parameters, Mapping) else None

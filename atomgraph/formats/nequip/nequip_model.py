@@ -18,7 +18,7 @@ from atomgraph.formats.e3nn_weights import (
     split_element_linear,
     split_linear,
 )
-from atomgraph.formats.nequip.settings import Settings, require_keys
+from atomgraph.formats.nequip.settings import Settings, load_weights, require_keys
 from atomgraph.layers.embedding_linear import EmbeddingLinear
 from atomgraph.layers.nequip_layer import NequIPLayer
 from atomgraph.models.nequip import NequIP
@@ -29,7 +29,9 @@ PRESETS = {  # size of nequip's PresetNequIPGNNModel: number of layers, l_max, f
     "L": (6, 3, [128, 64, 32, 32]),
     "XL": (6, 4, [320, 96, 64, 32, 32]),
 }
+# defaults of the other arguments of PresetNequIPGNNModel
 _PRESET_DEFAULTS = {"type_embed_num_features": 32, "radial_mlp_depth": 1, "radial_mlp_width": 128, "parity": False}
+# arguments of the builder that are read, or have no effect on the model; others raise an error
 _KEYS = (
     *("seed", "model_dtype", "type_names", "chemical_species", "r_max", "num_bessels", "bessel_trainable"),
     *("polynomial_cutoff_p", "num_layers", "l_max", "parity", "num_features", "radial_mlp_depth", "radial_mlp_width"),
@@ -54,11 +56,7 @@ def build_nequip(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Ne
     require_keys(config, _KEYS)
     settings = Settings(config, tensors)
     model = NequIP(**_arguments(settings)).to(getattr(torch, settings.coupling_dtype))
-    try:
-        state = _weights(model, settings)
-        model.load_state_dict(model.state_dict() | state)
-    except (ValueError, RuntimeError) as error:
-        raise FormatError(f"the tensors do not fit the model: {' '.join(str(error).split())[:200]}") from None
+    load_weights(model, lambda: _weights(model, settings))
     return model
 
 
@@ -70,11 +68,12 @@ def _with_preset(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if size not in PRESETS:
         raise FormatError(f"the preset of the model should be one of {', '.join(PRESETS)}, but is {str(size)[:20]!r}")
     n_layers, l_max, features = PRESETS[size]
-    rest = {name: value for name, value in config.items() if name not in ("preset", "model_size")}
-    return {**_PRESET_DEFAULTS, "num_layers": n_layers, "l_max": l_max, "num_features": features, **rest}
+    explicit = {name: value for name, value in config.items() if name not in ("preset", "model_size")}
+    return {**_PRESET_DEFAULTS, "num_layers": n_layers, "l_max": l_max, "num_features": features, **explicit}
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:
+    """Return the constructor arguments of ``NequIP``."""
     l_max = settings.integer("l_max", 1, lowest=0)
     features: Any = settings.get("num_features", 32)
     n_scalars = features if isinstance(features, int) else features[0]
@@ -134,15 +133,16 @@ def _weights(model: NequIP, settings: Settings) -> dict[str, Tensor]:
 
 
 def _layer_weights(layer: NequIPLayer, t: int, settings: Settings) -> dict[str, Tensor]:
+    """Return the entries of the state dict of layer t that the file determines."""
     prefix = f"layer{t}_convnet.conv"
     frequencies = settings.tensor("bessel_encode.bessel_weights").flatten().double() * (math.pi / settings.cutoff)
     state = {"radial.places": frequencies, "neighbours.number": settings.mean_neighbours}
     gate_irreps = sorted(layer.gate.irreps_in, key=lambda entry: (entry[1].l, entry[1].p))
-    sums = o3.Irreps(layer.convolution.irreps_out).simplify()
-    first, second = (settings.tensor(f"{prefix}.linear_{k}.weight") for k in (1, 2))
+    sum_irreps = o3.Irreps(layer.convolution.irreps_out).simplify()
+    linear_1, linear_2 = (settings.tensor(f"{prefix}.linear_{k}.weight") for k in (1, 2))
     for name, matrices in (
-        ("up", split_linear(first, layer.irreps_in, layer.irreps_in)),
-        ("mix", split_linear(second, sums, gate_irreps)),
+        ("up", split_linear(linear_1, layer.irreps_in, layer.irreps_in)),
+        ("mix", split_linear(linear_2, sum_irreps, gate_irreps)),
     ):
         state |= {f"{name}.weights.{irrep}": matrix for irrep, matrix in matrices.items()}
     if isinstance(layer.self_connection, EmbeddingLinear):

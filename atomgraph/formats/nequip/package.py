@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,14 @@ from atomgraph.formats.nequip.package_model import nequip_config
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.pickled.module_tree import Tree, build_tree, is_module, module_tensors
 
-_PICKLE = "model/eager_model.pkl"
 _MAX_TEXT = 4 * 2**20  # bytes of a text record
 
 
 class PackageArchive(Archive):
     """The records of a file that ``torch.package`` wrote."""
 
-    PICKLE = _PICKLE
+    PICKLE = "model/eager_model.pkl"
     STORAGE = ".data/{}.storage"
-
-
-def is_package(path: Path) -> bool:
-    """Return whether a zip archive is a package of nequip."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(f"/{_PICKLE}") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
 
 
 def read_package(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -54,7 +43,7 @@ def read_package(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     tensors = module_tensors(functions)
     if "layer0_convnet" in functions:
         return nequip_config(model), tensors
-    return _config_of_training(archive, model), tensors
+    return _read_training_config(archive, model), tensors
 
 
 def _check_version(archive: Archive) -> None:
@@ -67,7 +56,7 @@ def _check_version(archive: Archive) -> None:
         )
 
 
-def _config_of_training(archive: Archive, model: Tree) -> dict[str, Any]:
+def _read_training_config(archive: Archive, model: Tree) -> dict[str, Any]:
     """Return the arguments of the model in the training configuration that the package contains."""
     config: Any = _read_yaml(archive, "model/config.yaml")
     for key in ("training_module", "model"):
@@ -78,6 +67,7 @@ def _config_of_training(archive: Archive, model: Tree) -> dict[str, Any]:
 
 
 def _read_yaml(archive: Archive, name: str) -> dict[str, Any]:
+    """Return the mapping in a YAML record; FormatError if the record is damaged."""
     try:
         content: Any = safe_yaml.load(archive.record(f"{archive.folder}{name}", _MAX_TEXT), yaml.CSafeLoader)
     except (safe_yaml.YamlBoundError, yaml.YAMLError, ValueError, UnicodeDecodeError) as error:

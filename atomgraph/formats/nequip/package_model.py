@@ -12,6 +12,7 @@ from atomgraph.formats.pickled.decode import irreps_text
 from atomgraph.formats.pickled.module_tree import Tree
 from atomgraph.nn.repulsion.cutoff_zbl import COULOMB
 
+# class of nequip: name in the arguments of the builder
 _ACTIVATIONS = {"SiLU": "silu", "Mish": "mish", "GELU": "gelu", "Tanh": "tanh", "ShiftedSoftplus": "ssp"}
 _MAX_LAYERS = 64
 _TOLERANCE = 1e-6  # relative, of constants in a file
@@ -35,7 +36,7 @@ def nequip_config(model: Tree) -> dict[str, Any]:
     if abs(float(func["factor"].attribute("factor", int, float)) * cutoff**2 / (2 * math.pi) - 1) > _TOLERANCE:
         raise FormatError("the factor of the radial functions is not 2π/r_max²")
     l_max = func["spharm.sh"].attribute("_lmax", int)
-    features = [layer["conv"] for layer in layers]
+    convolutions = [layer["conv"] for layer in layers]
     mean_neighbours = (
         func.tensor("layer0_convnet.conv.avg_num_neighbors_norm.norm_const").double().pow(-2).flatten().tolist()
     )
@@ -51,10 +52,10 @@ def nequip_config(model: Tree) -> dict[str, Any]:
         "bessel_trainable": bool(func["bessel_encode"].attribute("trainable", bool)),
         "polynomial_cutoff_p": float(func["bessel_encode.cutoff"].attribute("p", int, float)),
         "type_embed_num_features": func.tensor("type_embed.embed_module.weight").shape[-1],
-        **_perceptron_arguments(features[0]["edge_mlp"], "radial_mlp_depth", "radial_mlp_width", "silu"),
+        **_perceptron_arguments(convolutions[0]["edge_mlp"], "radial_mlp_depth", "radial_mlp_width", "silu"),
         "avg_num_neighbors": mean_neighbours[0] if len(mean_neighbours) == 1 else mean_neighbours,
-        "learnable_shift": bool(features[0].attribute("use_sc", bool)),
-        "convnet_sc": all(conv.attribute("use_sc", bool) for conv in features[1:]),
+        "learnable_shift": bool(convolutions[0].attribute("use_sc", bool)),
+        "convnet_sc": all(conv.attribute("use_sc", bool) for conv in convolutions[1:]),
         "convnet_resnet": any(layer.attribute("resnet", bool) for layer in layers),
         **_perceptron_arguments(
             func["per_atom_energy_readout.mlp_module"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -56,7 +56,7 @@ class Settings:
         return value
 
     def activation(self, name: str) -> str:
-        """Return the name of an activation function; ``identity`` if the file says None."""
+        """Return the name of an activation function in atomgraph; ``identity`` for None."""
         value = self._config.get(name, "silu")
         value = {None: "identity", "ssp": "shifted_softplus"}.get(value, value)
         if value not in ACTIVATIONS:
@@ -158,6 +158,7 @@ class Settings:
         return self.tensor(_SCALES).double().flatten()
 
     def _read_elements(self) -> list[str]:
+        """Return the chemical symbols of the types."""
         names: Any = self._config.get("type_names")
         species = self._config.get("chemical_species")
         if isinstance(names, list | tuple) and isinstance(species, list | tuple) and len(species) == len(names):
@@ -173,12 +174,29 @@ class Settings:
         return [str(name) for name in names]
 
     def _read_pair_cutoffs(self) -> PairCutoffs | None:
+        """Return the cutoffs of pairs of elements; None without such cutoffs."""
         pairs: Any = self.get("per_edge_type_cutoff")
         if not pairs:
             return None
         if not isinstance(pairs, Mapping):
             raise FormatError("per_edge_type_cutoff should be a mapping from types to cutoffs")
         return PairCutoffs(self.elements, self.cutoff, pairs)
+
+
+def load_weights(model: torch.nn.Module, make_weights: Callable[[], dict[str, Tensor]]) -> None:
+    """Load the weights of a file into a model; other entries of its state dict keep their values.
+
+    Args:
+        model: The model, changed in place.
+        make_weights: Function that returns the entries of the state dict that the file determines.
+
+    Raises:
+        FormatError: If the tensors of the file do not fit the model.
+    """
+    try:
+        model.load_state_dict(model.state_dict() | make_weights())
+    except (ValueError, RuntimeError) as error:
+        raise FormatError(f"the tensors do not fit the model: {' '.join(str(error).split())[:200]}") from None
 
 
 def require_keys(config: Mapping[str, Any], known: Sequence[str]) -> None:

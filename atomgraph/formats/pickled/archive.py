@@ -25,6 +25,7 @@ _DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+ZIP_START = b"PK\x03\x04"  # first bytes of a zip archive
 _MAX_PICKLE_SIZE = 256 * 2**20  # bytes
 _DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, MemoryError)
 
@@ -142,9 +143,18 @@ class Archive:
             raise FormatError(f"the record {name} is damaged ({error}); copy or download it again") from None
 
 
+def has_record(path: Path, ending: str) -> bool:
+    """Return whether a zip archive has a record whose name has this ending; False for a damaged archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(ending) for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+
+
 def _is_zip(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(4) == b"PK\x03\x04"
+        return file.read(len(ZIP_START)) == ZIP_START
 
 
 def _numbers(value: Any) -> tuple[Any, ...]:

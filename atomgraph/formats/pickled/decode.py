@@ -1,4 +1,4 @@
-"""``ValueDecoder``: converts objects of a MACE file to plain Python values, such as irreps to text."""
+"""``ValueDecoder``: converts objects of a file of torch to plain Python values, such as irreps to text."""
 
 from __future__ import annotations
 
@@ -134,6 +134,11 @@ def dict_items(value: Any) -> list[tuple[Any, Any]]:
             pairs = list(content)
         return [tuple(pair) for pair in [*pairs, *value.items] if isinstance(pair, tuple | list) and len(pair) == 2]
     return []
+
+
+def text_entries(value: Any) -> dict[str, Any]:
+    """Return the entries of a dict of the file whose keys are text; empty for other objects."""
+    return {key: item for key, item in dict_items(value) if isinstance(key, str)}
 
 
 def _scalar(dtype: Any, raw: Any) -> Any:

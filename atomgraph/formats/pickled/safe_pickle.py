@@ -145,9 +145,8 @@ class _Reader(pickle._Unpickler):
     def __init__(self, file: io.BytesIO):
         super().__init__(file)
         self._classes: dict[tuple[str, str], type[PickledObject]] = {}
-        self._tuple_sizes: dict[
-            int, tuple[int, Any]
-        ] = {}  # by id: size and tuple; the tuple is stored so that Python does not reuse its id
+        # by id: size and tuple; the tuple is stored so that Python does not reuse its id
+        self._tuple_sizes: dict[int, tuple[int, Any]] = {}
 
     def check_top_tuple(self) -> None:
         """Raise FormatError if the tuple on top of the stack has too many values, repeated values included."""

@@ -13,7 +13,7 @@ from atomgraph.formats.hints import FileHints
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.pickled.module_tree import Tree
 from atomgraph.formats.schnetpack.architecture import model_arguments
-from atomgraph.formats.schnetpack.energy_terms import EnergyTerms, read_energy_terms
+from atomgraph.formats.schnetpack.energy_terms import EnergyTerms, FileUnits, read_energy_terms
 from atomgraph.formats.schnetpack.root import find_module, recognises_root
 from atomgraph.formats.schnetpack.weights import translate_weights
 from atomgraph.formats.work_limit import limit_work
@@ -38,20 +38,21 @@ def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[Energy
 
     Raises:
         FormatError: If the file is damaged or not supported, or if units or elements are missing.
+        WiringError: If the model cannot be built.
     """
     tree = find_module(archive)
     kind = _kind(tree)
     terms = read_energy_terms(tree)
-    units = hints.resolve_units(path, None)
+    unit_names = hints.resolve_units(path, None)
     elements = _elements(path, hints, terms)
-    factors = ENERGY[units["energy"]], LENGTH[units["length"]]
-    model = _build(kind, tree, terms, elements, factors, path.stat().st_size)
+    units = FileUnits(ENERGY[unit_names["energy"]], LENGTH[unit_names["length"]])
+    model = _build(kind, tree, terms, elements, units, path.stat().st_size)
     origin = {
         "format": "schnetpack",
         "file": path.name,
         "class": kind,
         "version": str(tree.attributes.get("spk_version")),
-        "units": f"{units['energy']}/{units['length']}",
+        "units": f"{unit_names['energy']}/{unit_names['length']}",
     }
     return model, {"origin": origin}
 
@@ -83,7 +84,7 @@ def _elements(path: Path, hints: FileHints, terms: EnergyTerms) -> list[str]:
 
 
 def _build(
-    kind: str, tree: Tree, terms: EnergyTerms, elements: list[str], factors: tuple[float, float], n_bytes: int
+    kind: str, tree: Tree, terms: EnergyTerms, elements: list[str], units: FileUnits, n_bytes: int
 ) -> EnergyModel:
     """Return the model in the dtype of the file, with the weights of the file.
 
@@ -92,18 +93,16 @@ def _build(
         tree: The modules of the file.
         terms: Terms of the energy.
         elements: Chemical symbols.
-        factors: Units of energy and length, eV and Å.
+        units: Units of the file.
         n_bytes: Size of the file.
     """
     try:
         with torch.random.fork_rng(devices=[]), limit_work(n_bytes, sum(1 for _ in tree.walk())):
-            model: EnergyModel = MODELS[kind](**model_arguments(tree, terms, elements, factors))
+            model: EnergyModel = MODELS[kind](**model_arguments(tree, terms, elements, units))
             model = model.to(tree.tensor(f"{terms.readout}.outnet.0.weight").dtype)
-            model.load_state_dict(translate_weights(model, tree, terms, factors))
-    except FormatError:
+            model.load_state_dict(translate_weights(model, tree, terms, units))
+    except (FormatError, WiringError):
         raise
-    except WiringError as error:
-        raise FormatError(f"the file describes a model that cannot be built: {error}") from None
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FormatError(f"the weights do not fit the architecture ({type(error).__name__}: {reason})") from None

@@ -10,44 +10,44 @@ import torch
 from atomgraph.errors import FormatError
 from atomgraph.formats.pickled.module_tree import Tree, module_tensors
 from atomgraph.formats.schnetpack.dense import activation_name, read_perceptron
-from atomgraph.formats.schnetpack.energy_terms import EnergyTerms
+from atomgraph.formats.schnetpack.energy_terms import EnergyTerms, FileUnits
 from atomgraph.models.baseline import Baseline
 from atomgraph.nn.repulsion.softplus_zbl import SoftplusZBL
 
+# class of schnetpack: name in atomgraph
 BASES = {"GaussianRBF": "gaussian", "GaussianRBFCentered": "centred_gaussian", "BesselRBF": "bessel"}
 ENVELOPES = {"CosineCutoff": "cosine", "MollifierCutoff": "exponential"}
-STATES = {("total_charge", True): "charge", ("spin_multiplicity", False): "spin"}  # property and is_charged: state
+# (property_key, is_charged) of an electronic embedding: name of the state in atomgraph
+STATES = {("total_charge", True): "charge", ("spin_multiplicity", False): "spin"}
 
 
-def model_arguments(
-    tree: Tree, terms: EnergyTerms, elements: Sequence[str], factors: tuple[float, float]
-) -> dict[str, Any]:
+def model_arguments(tree: Tree, terms: EnergyTerms, elements: Sequence[str], units: FileUnits) -> dict[str, Any]:
     """Return the constructor arguments of ``SchNet`` or ``PaiNN``.
 
     Args:
         tree: The modules of the file.
         terms: Terms of the energy.
         elements: Chemical symbols.
-        factors: Units of energy and length in the file, eV and Å.
+        units: Units of the file.
 
     Raises:
         FormatError: If the model has a part that is not supported.
     """
     representation = tree["representation"]
     readout = read_perceptron(tree, f"{terms.readout}.outnet")
-    cutoff = _cutoff(representation["cutoff_fn"]) * factors[1]
+    cutoff = _cutoff(representation["cutoff_fn"]) * units.length
     arguments = {
         "elements": list(elements),
         "cutoff": cutoff,
         "channels": readout.weights[0].shape[0],
         "n_layers": len(representation["interactions"].children),
-        "radial": _radial(representation, cutoff, factors[1]),
+        "radial": _radial(representation, cutoff, units.length),
         "shared_interactions": has_equal_interactions(representation),
         "states": _states(representation),
         "readout_hidden": readout.hidden,
         "readout_activation": readout.activation,
         "aggregation": terms.aggregation,
-        "baseline": Baseline(elements, repulsion=_repulsion(tree, terms, elements, factors)),
+        "baseline": Baseline(elements, repulsion=_repulsion(tree, terms, elements, units)),
     }
     if representation.kind == "SchNet":
         filters = read_perceptron(representation, "interactions.0.filter_network")
@@ -63,11 +63,14 @@ def has_equal_interactions(representation: Tree) -> bool:
     """Return whether all interactions have the same weights, as they have with ``shared_interactions``."""
     for name in ("interactions", "mixing"):
         modules = list(representation[name].children.values()) if name in representation else []
-        first, *rest = [module_tensors(module) for module in modules] or [{}]
-        if name == "interactions" and not rest:
+        all_tensors = [module_tensors(module) for module in modules]
+        if name == "interactions" and len(modules) < 2:
             return False
-        for tensors in rest:
-            if tensors.keys() != first.keys() or any(not torch.equal(tensors[key], first[key]) for key in first):
+        for tensors in all_tensors[1:]:
+            reference = all_tensors[0]
+            if tensors.keys() != reference.keys():
+                return False
+            if any(not torch.equal(tensors[key], reference[key]) for key in reference):
                 return False
     return True
 
@@ -114,6 +117,7 @@ def _activation(representation: Tree) -> str:
 
 
 def _epsilon(representation: Tree) -> float:
+    """Return the constant epsilon of the mixing blocks of PaiNN."""
     values = {module.attribute("epsilon", float) for module in representation["mixing"].children.values()}
     if len(values) != 1:
         raise FormatError(f"the mixing blocks should have one constant epsilon, but have {sorted(values)}")
@@ -138,9 +142,7 @@ def _states(representation: Tree) -> dict[str, int] | None:
     return states or None
 
 
-def _repulsion(
-    tree: Tree, terms: EnergyTerms, elements: Sequence[str], factors: tuple[float, float]
-) -> SoftplusZBL | None:
+def _repulsion(tree: Tree, terms: EnergyTerms, elements: Sequence[str], units: FileUnits) -> SoftplusZBL | None:
     if terms.repulsion is None:
         return None
     module = tree[terms.repulsion]
@@ -151,7 +153,7 @@ def _repulsion(
         )
     if terms.aggregation == "mean":
         raise FormatError("the energy is the sum of a mean over atoms and of a repulsion, which is not read")
-    cutoff = _cutoff(module["cutoff_fn"]) * factors[1]
+    cutoff = _cutoff(module["cutoff_fn"]) * units.length
     envelope = ENVELOPES[module["cutoff_fn"].kind]
-    coulomb = float(module.tensor("ke").double().sum()) * factors[0] * factors[1]
+    coulomb = float(module.tensor("ke").double().sum()) * units.energy * units.length
     return SoftplusZBL(elements, cutoff, envelope, coulomb, trainable=bool(module.trained.get("a_pow", True)))

@@ -11,12 +11,8 @@ from atomgraph.formats.pickled.module_tree import Tree
 from atomgraph.nn.activation import ACTIVATIONS
 
 _NAMES = {"swish": "silu", "shiftedsoftplus": "shifted_softplus"}  # other names of activation functions
-_SETTINGS = {
-    "beta": 1.0,
-    "alpha": 1.0,
-    "approximate": "none",
-    "threshold": 20,
-}  # of modules, which must have these values
+# settings of modules of activation functions: the only supported value
+_SETTINGS = {"beta": 1.0, "alpha": 1.0, "approximate": "none", "threshold": 20}
 
 
 @dataclass(frozen=True)

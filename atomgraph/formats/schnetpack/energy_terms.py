@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ase.data import chemical_symbols
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.pickled.module_tree import Tree
 
-_CASTS = ("CastMap", "CastTo32", "CastTo64")
-_INPUTS = ("PairwiseDistances", "Strain")
-_AGGREGATIONS = {"sum": "sum", "avg": "mean"}
+_CASTS = ("CastMap", "CastTo32", "CastTo64")  # postprocessors that only change the dtype
+_INPUTS = ("PairwiseDistances", "Strain")  # input modules without effect on the energy
+_AGGREGATIONS = {"sum": "sum", "avg": "mean"}  # mode in the file: mode in atomgraph
+
+
+class FileUnits(NamedTuple):
+    """Units of a file: energy, eV, and length, Å."""
+
+    energy: float
+    length: float
 
 
 @dataclass
@@ -66,6 +74,7 @@ def read_energy_terms(tree: Tree) -> EnergyTerms:
 
 
 def _children(tree: Tree, name: str) -> list[tuple[str, Tree]]:
+    """Return path and module of each submodule of a list of modules; empty if the list does not exist."""
     module = tree.get(name)
     return [] if module is None else [(f"{name}.{key}", child) for key, child in module.children.items()]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.pickled.archive import Archive
-from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
+from atomgraph.formats.pickled.decode import ValueDecoder, text_entries
 from atomgraph.formats.pickled.module_tree import Tree, build_tree, child_modules, is_module
 from atomgraph.formats.pickled.safe_pickle import PickledObject
 
@@ -22,8 +22,8 @@ def recognises_root(root: Any) -> bool:
     """Return whether the object in an archive was written by schnetpack, of any version."""
     if _is_of_schnetpack(root):
         return True
-    entries = _entries(root)
-    names = {**_entries(entries.get("state_dict")), **entries}
+    entries = text_entries(root)
+    names = {**text_entries(entries.get("state_dict")), **entries}
     return any(name.removeprefix(_PREFIX).startswith("representation.") for name in names)
 
 
@@ -39,12 +39,12 @@ def find_module(archive: Archive) -> Tree:
     root = archive.root
     if _is_of_schnetpack(root):
         return build_tree(archive, _model_of_object(root))
-    entries = _entries(root)
+    entries = text_entries(root)
     _require_version_2(entries)
     if "state_dict" not in entries:
         raise FormatError(f"the file contains the weights of a schnetpack model without its architecture; {_ADVICE}")
-    _require_version_2(_entries(entries["state_dict"]))
-    node = _entries(entries.get("hyper_parameters")).get("model")
+    _require_version_2(text_entries(entries["state_dict"]))
+    node = text_entries(entries.get("hyper_parameters")).get("model")
     if not isinstance(node, PickledObject) or not is_module(node):
         raise FormatError(f"the checkpoint of schnetpack contains weights, but not the architecture; {_ADVICE}")
     tree = build_tree(archive, _model_of_object(node))
@@ -70,10 +70,12 @@ def _model_of_object(root: PickledObject) -> PickledObject:
 
 
 def _is_of_schnetpack(value: Any) -> bool:
+    """Return whether an object of the file has a class of schnetpack."""
     return isinstance(value, PickledObject) and value.module.split(".")[0] == "schnetpack"
 
 
 def _require_version_2(weights: dict[str, Any]) -> None:
+    """Raise FormatError if the names of weights are those of schnetpack 0.x or 1.x."""
     if any("distance_expansion" in name or ".cfconv." in name for name in weights):
         raise FormatError(
             "the file contains weights of schnetpack 0.x or 1.x; convert the file with spkconvert of schnetpack 2, and give "
@@ -89,16 +91,11 @@ def _replace_weights(tree: Tree, weights: Any) -> None:
     """
     for path, module in tree.walk():
         for tensors in (module.parameters, module.buffers):
-            for name, old in tensors.items():
+            for name, tensor in tensors.items():
                 full_name = f"{_PREFIX}{path}.{name}" if path else f"{_PREFIX}{name}"
-                new = weights.get(full_name) if isinstance(weights, dict) else None
-                if isinstance(new, Tensor) and new.shape == old.shape:
-                    tensors[name] = new
-                elif tensors is module.parameters or new is not None:
-                    problem = "missing" if new is None else f"not of the shape {tuple(old.shape)}"
+                weight = weights.get(full_name) if isinstance(weights, dict) else None
+                if isinstance(weight, Tensor) and weight.shape == tensor.shape:
+                    tensors[name] = weight
+                elif tensors is module.parameters or weight is not None:
+                    problem = "missing" if weight is None else f"not of the shape {tuple(tensor.shape)}"
                     raise FormatError(f"the weight {full_name} of the checkpoint is {problem}")
-
-
-def _entries(value: Any) -> dict[str, Any]:
-    """Return the entries of a dictionary of the file that have text as key."""
-    return {key: item for key, item in dict_items(value) if isinstance(key, str)}

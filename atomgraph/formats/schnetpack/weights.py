@@ -11,31 +11,30 @@ from torch import Tensor
 from atomgraph.errors import FormatError
 from atomgraph.formats.pickled.module_tree import Tree
 from atomgraph.formats.schnetpack.dense import read_perceptron
-from atomgraph.formats.schnetpack.energy_terms import EnergyTerms
+from atomgraph.formats.schnetpack.energy_terms import EnergyTerms, FileUnits
 from atomgraph.models.energy import EnergyModel
 
+# name in schnetpack: name in atomgraph
 _SCHNET = {"filter_network": "filter_network", "f2out": "output_network"}
 _ZBL = {"a_pow": "power", "a_div": "inverse_length", "coefficients": "coefficients", "exponents": "exponents"}
 
 
-def translate_weights(
-    model: EnergyModel, tree: Tree, terms: EnergyTerms, factors: tuple[float, float]
-) -> dict[str, Tensor]:
+def translate_weights(model: EnergyModel, tree: Tree, terms: EnergyTerms, units: FileUnits) -> dict[str, Tensor]:
     """Return the complete state dict of the model with the weights of a file.
 
     Args:
         model: Model with the architecture of the file.
         tree: The modules of the file.
         terms: Terms of the energy.
-        factors: Units of energy and length in the file, eV and Å.
+        units: Units of the file.
 
     Raises:
         FormatError: If a tensor is missing, or an element has no row in the table of the file.
     """
     representation = tree["representation"]
     branch = _embedding(representation, model.elements)
-    kind = {"SchNet": _schnet_layers, "PaiNN": _painn_layers}[representation.kind]
-    branch |= kind(representation, _radial(representation, factors[1]))
+    read_layers = {"SchNet": _schnet_layers, "PaiNN": _painn_layers}[representation.kind]
+    branch |= read_layers(representation, _radial(representation, units.length))
     is_mean = terms.aggregation == "mean"
     inner = "readouts.0.readout" if is_mean else "readouts.0"
     branch |= read_perceptron(tree, f"{terms.readout}.outnet").state(f"{inner}.mlp")
@@ -48,9 +47,9 @@ def translate_weights(
         if is_mean:
             branch["readouts.0.shift"] = torch.zeros_like(constants)
     state = {f"branches.0.{name}": tensor for name, tensor in branch.items()}
-    state |= {f"baseline.repulsion.{name}": tensor for name, tensor in _repulsion(tree, terms, factors[1]).items()}
-    state["baseline.e0"] = e0[None] * factors[0]
-    state["baseline.scale"] = torch.full((1,), factors[0], dtype=torch.float64)
+    state |= {f"baseline.repulsion.{name}": tensor for name, tensor in _repulsion(tree, terms, units.length).items()}
+    state["baseline.e0"] = e0[None] * units.energy
+    state["baseline.scale"] = torch.full((1,), units.energy, dtype=torch.float64)
     state["baseline.shift"] = torch.zeros(1, dtype=torch.float64)
     missing = sorted(model.state_dict().keys() - state.keys())
     if missing:
@@ -106,6 +105,7 @@ def _radial(representation: Tree, length: float) -> dict[str, Tensor]:
 
 
 def _schnet_layers(representation: Tree, radial: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of the convolutions; each contains the numbers ``radial`` of the shared radial embedding."""
     weights: dict[str, Tensor] = {}
     for t, interaction in enumerate(representation["interactions"].children.values()):
         layer = {**radial, "input_map": interaction.tensor("in2f.weight").T}
@@ -116,6 +116,7 @@ def _schnet_layers(representation: Tree, radial: Mapping[str, Tensor]) -> dict[s
 
 
 def _painn_layers(representation: Tree, radial: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of message and update blocks; each message block contains the numbers ``radial``."""
     weights: dict[str, Tensor] = {}
     filters = read_perceptron(representation, "filter_net").state("filters")
     width = 3 * representation["mixing.0"].tensor("mu_channel_mix.weight").shape[1]
@@ -123,8 +124,9 @@ def _painn_layers(representation: Tree, radial: Mapping[str, Tensor]) -> dict[st
         representation["interactions"].children.values(), representation["mixing"].children.values(), strict=True
     )
     for t, (interaction, mixing) in enumerate(blocks):
-        first = 0 if representation.attributes.get("share_filters") else t * width
-        message = dict(radial) | {name: tensor[..., first : first + width] for name, tensor in filters.items()}
+        # the filters of all layers are the columns of one matrix
+        start = 0 if representation.attributes.get("share_filters") else t * width
+        message = dict(radial) | {name: tensor[..., start : start + width] for name, tensor in filters.items()}
         message |= read_perceptron(interaction, "interatomic_context_net").state("network")
         update = {"mix.weight": mixing.tensor("mu_channel_mix.weight")}
         update |= read_perceptron(mixing, "intraatomic_context_net").state("network")
@@ -138,7 +140,7 @@ def _repulsion(tree: Tree, terms: EnergyTerms, length: float) -> dict[str, Tenso
     if terms.repulsion is None:
         return {}
     weights = {name: tree[terms.repulsion].tensor(source).double().flatten() for source, name in _ZBL.items()}
-    if length != 1.0:
+    if length != 1.0:  # the stored number is the inverse function of softplus of the inverse length
         inverse_length = torch.nn.functional.softplus(weights["inverse_length"]) / length
         weights["inverse_length"] = torch.log(torch.expm1(inverse_length))
     return weights

@@ -13,7 +13,7 @@ from torch import Tensor
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.pickled.archive import Archive
-from atomgraph.formats.pickled.decode import ValueDecoder, dict_items
+from atomgraph.formats.pickled.decode import ValueDecoder, text_entries
 from atomgraph.formats.sevennet.architecture import model_arguments
 from atomgraph.formats.sevennet.weights import translate_weights
 from atomgraph.formats.work_limit import limit_work
@@ -31,7 +31,7 @@ _OLD_NAMES = {  # module in files before version 0.10: module of today
 
 def recognises_root(root: Any) -> bool:
     """Return whether the root of an archive is a checkpoint of SevenNet."""
-    return {"model_state_dict", "config"} <= {key for key, _ in dict_items(root) if isinstance(key, str)}
+    return {"model_state_dict", "config"} <= text_entries(root).keys()
 
 
 def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[NequIP, dict[str, Any]]:
@@ -39,9 +39,10 @@ def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[NequIP
 
     Raises:
         FormatError: If the checkpoint is damaged, or has an option that is not supported.
+        WiringError: If the model cannot be built.
     """
     decode = ValueDecoder(archive.tensor)
-    entries = {key: value for key, value in dict_items(archive.root) if isinstance(key, str)}
+    entries = text_entries(archive.root)
     config, state = decode(entries["config"]), decode(entries["model_state_dict"])
     if not isinstance(config, Mapping) or not isinstance(state, Mapping):
         raise FormatError("the checkpoint should have a configuration and weights, but one of them is not a dictionary")
@@ -60,8 +61,8 @@ def _build(config: Mapping[str, Any], tensors: Mapping[str, Tensor], n_bytes: in
         with torch.random.fork_rng(devices=[]), limit_work(n_bytes, len(tensors)):
             model = NequIP(**model_arguments(config, tensors))
             model.load_state_dict(translate_weights(model, config, tensors))
-    except WiringError as error:
-        raise FormatError(f"the file describes a model that cannot be built: {error}") from None
+    except (FormatError, WiringError):
+        raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FormatError(f"the weights do not fit the configuration ({type(error).__name__}: {reason})") from None

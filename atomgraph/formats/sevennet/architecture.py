@@ -13,7 +13,7 @@ from atomgraph.errors import FormatError, nearest
 from atomgraph.models.baseline import Baseline
 from atomgraph.nn.activation import ACTIVATIONS
 
-_KNOWN_FALSE = {  # option: why a file with this option is not read
+_UNSUPPORTED_OPTIONS = {  # option: property of the models that have this option
     "readout_as_fcn": "a nonlinear readout",
     "use_modality": "several levels of theory in one file",
     "use_modal_node_embedding": "several levels of theory in one file",
@@ -72,10 +72,11 @@ def model_arguments(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
         "one_hot": True,
         "self_connection": connection,
         "first_self_connection": True,
-        "radial": _radial(config, cutoff),
+        "radial": _radial(config),
         "layer": {
             "radial_hidden": radial_hidden,
             "activation_gain": None,
+            # versions up to 0.9 multiplied harmonics by r^l, and have no option for it
             "solid_harmonics": not config.get("_normalize_sph", _version(config) > (0, 9)),
             "bias": bool(config.get("use_bias_in_linear", False)),
             "coupling_dtype": "float32",
@@ -87,7 +88,8 @@ def model_arguments(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
 
 
 def _check_options(config: Mapping[str, Any]) -> None:
-    for option, meaning in _KNOWN_FALSE.items():
+    """Raise FormatError for options that ``NequIP`` does not have."""
+    for option, meaning in _UNSUPPORTED_OPTIONS.items():
         if config.get(option):
             raise FormatError(f"the checkpoint has {meaning} ({option}), which atomgraph does not support")
     if config.get("interaction_type", "nequip") != "nequip":
@@ -111,6 +113,7 @@ def _check_options(config: Mapping[str, Any]) -> None:
 
 
 def _self_connection(config: Mapping[str, Any], n_layers: int) -> str:
+    """Return the self-connection of all layers, a name in ``layers.nequip_layer.SELF_CONNECTIONS``."""
     kinds = config.get("self_connection_type", "nequip")
     kinds = [kinds] * n_layers if isinstance(kinds, str) else list(kinds)
     if len(set(kinds)) != 1 or kinds[0] not in ("nequip", "linear"):
@@ -133,11 +136,13 @@ def _irreps(config: Mapping[str, Any], n_layers: int) -> list[str]:
 
 
 def _embedding_channels(config: Mapping[str, Any]) -> int:
+    """Return the number of features of the embedding of elements."""
     manual = config.get("irreps_manual")
     return int(o3.Irreps(str(manual[0])).dim) if manual else int(config["channel"])
 
 
-def _radial(config: Mapping[str, Any], cutoff: float) -> dict[str, Any]:
+def _radial(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the radial embedding."""
     basis = config.get("radial_basis", {})
     if basis.get("radial_basis_name", "bessel") != "bessel":
         raise FormatError(
@@ -154,6 +159,7 @@ def _radial(config: Mapping[str, Any], cutoff: float) -> dict[str, Any]:
 
 
 def _version(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the version of SevenNet that wrote the checkpoint, (major, minor)."""
     text = str(config.get("version", ""))
     try:
         return tuple(int(number) for number in text.split(".")[:2])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.e3nn_weights import (
+    coupling_sign,
     paths_in_input_order,
     reorder_path_weights,
     sorted_by_message,
@@ -24,7 +25,7 @@ from atomgraph.nn.equivariant.convolution import Path
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.ops.coupling import wigner_3j
 
-_MAX_3J_ERROR = 1e-6  # of the Wigner 3j symbols in a file, which are rounded to float32
+_MAX_3J_ERROR = 1e-6  # largest accepted error of Wigner 3j symbols in a file, which are rounded to float32
 
 
 def translate_weights(model: NequIP, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -42,6 +43,7 @@ def translate_weights(model: NequIP, config: Mapping[str, Any], tensors: Mapping
     n_elements, channels = len(model.elements), branch.featurizer.irreps_out.dim
     state: dict[str, Tensor] = {}
     embedding = _tensor(tensors, "onehot_to_feature_x.linear.weight").reshape(n_elements, channels)
+    # the embedding of ``NequIP`` is divided by the square root of the number of elements
     state["featurizer.weight"] = embedding + _bias(tensors, "onehot_to_feature_x.linear") * n_elements**0.5
     for t, layer in enumerate(branch.layers):
         weights = _layer_weights(layer, t, config, tensors)
@@ -51,6 +53,7 @@ def translate_weights(model: NequIP, config: Mapping[str, Any], tensors: Mapping
     scale, shift = (_tensor(tensors, f"rescale_atomic_energy.{name}").double() for name in ("scale", "shift"))
     readout = "readouts.0.readout" if scale.numel() > 1 else "readouts.0"
     state |= {f"{readout}.network.weights.0": hidden, f"{readout}.network.weights.1": last}
+    # the biases of the linear readout add a constant to the energy of each atom, which becomes a part of E0
     constant = (_bias(tensors, "reduce_input_to_hidden.linear").double() * (last[:, 0] / len(last) ** 0.5)).sum()
     constant = constant + _bias(tensors, "reduce_hidden_to_energy.linear").double()
     result = {f"branches.0.{name}": tensor for name, tensor in state.items()}
@@ -65,42 +68,46 @@ def translate_weights(model: NequIP, config: Mapping[str, Any], tensors: Mapping
 def _layer_weights(
     layer: NequIPLayer, t: int, config: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
+    """Return the entries of the state dict of layer t."""
     gate_irreps = sorted(layer.gate.irreps_in, key=lambda entry: (entry[1].l, entry[1].p))
     state = {"radial.places": _tensor(tensors, "edge_embedding.basis_function.coeffs")}
-    first = _tensor(tensors, f"{t}_self_interaction_1.linear.weight")
-    state |= _named("up.weights", split_linear(first, layer.irreps_in, layer.irreps_in))
-    theirs = _paths(layer, config)
-    messages: dict[o3.Irrep, list[int]] = {}
+    linear_1 = _tensor(tensors, f"{t}_self_interaction_1.linear.weight")
+    state |= _with_prefix("up.weights", split_linear(linear_1, layer.irreps_in, layer.irreps_in))
+    file_paths = _paths(layer, config)
+    n_messages: dict[o3.Irrep, int] = {}  # channels of the messages of each irrep
     channels = {irrep: n for n, irrep in layer.irreps_in}
-    for path in theirs:
-        messages.setdefault(path.message, []).append(channels[path.feature])
-    sums = sorted(((sum(n), irrep) for irrep, n in messages.items()), key=lambda entry: (entry[1].l, entry[1].p))
-    second = _tensor(tensors, f"{t}_self_interaction_2.linear.weight")
-    state |= _named("mix.weights", split_linear(second, sums, gate_irreps))
+    for path in file_paths:
+        n_messages[path.message] = n_messages.get(path.message, 0) + channels[path.feature]
+    sum_irreps = sorted(((n, irrep) for irrep, n in n_messages.items()), key=lambda entry: (entry[1].l, entry[1].p))
+    linear_2 = _tensor(tensors, f"{t}_self_interaction_2.linear.weight")
+    state |= _with_prefix("mix.weights", split_linear(linear_2, sum_irreps, gate_irreps))
     if layer.up.bias is not None:
         state["up.bias"] = _tensor(tensors, f"{t}_self_interaction_1.linear.bias")
     if layer.mix.bias is not None:
         state["mix.bias"] = _tensor(tensors, f"{t}_self_interaction_2.linear.bias")
     if isinstance(layer.self_connection, EquivariantLinear):
         flat = _tensor(tensors, f"{t}_self_connection_intro.linear.weight")
-        state |= _named("self_connection.weights", split_linear(flat, layer.irreps_in, gate_irreps))
+        state |= _with_prefix("self_connection.weights", split_linear(flat, layer.irreps_in, gate_irreps))
     else:
         flat = _tensor(tensors, f"{t}_self_connection_intro.fc_tensor_product.weight")
         matrices = split_element_linear(flat, len(layer.elements), layer.irreps_in, gate_irreps)
-        state |= _named("self_connection.weights", matrices)
+        state |= _with_prefix("self_connection.weights", matrices)
     last = len(layer.network.weights) - 1
     for depth in range(last + 1):
         weight = _tensor(tensors, f"{t}_convolution.weight_nn.layer{depth}.weight")
         if depth == last:
-            signs = {path: _sign(path, t, tensors) for path in theirs}
-            weight = reorder_path_weights(weight, layer, theirs, signs)
+            signs = {path: _sign(path, t, tensors) for path in file_paths}
+            weight = reorder_path_weights(weight, layer, file_paths, signs)
         state[f"network.weights.{depth}"] = weight
     state["neighbours.number"] = _tensor(tensors, f"{t}_convolution.denominator").double().reshape(()).square()
     return state
 
 
 def _paths(layer: NequIPLayer, config: Mapping[str, Any]) -> list[Path]:
-    """Paths of the convolution in the order of the file; they end in every irrep up to the largest output degree."""
+    """Return the paths of the convolution in the order of the file.
+
+    Their messages have all irreps up to the largest degree of the output.
+    """
     l_max = max(irrep.l for _, irrep in layer.irreps_out)
     targets = {o3.Irrep(l, p) for l in range(l_max + 1) for p in (-1, 1)}
     if all(irrep.p == 1 for _, irrep in layer.irreps_out) and l_max == 0:
@@ -110,23 +117,27 @@ def _paths(layer: NequIPLayer, config: Mapping[str, Any]) -> list[Path]:
 
 
 def _sign(path: Path, t: int, tensors: Mapping[str, Tensor]) -> int:
-    """Sign of the weights of a path: of the vector of the edge, and of the Wigner 3j symbol in the file."""
+    """Return the sign by which the weights of a path are multiplied.
+
+    It is the product of the sign of the harmonics, as edges of SevenNet have the opposite direction, and the sign of the Wigner
+    3j symbol in the file.
+    """
     l1, l2, l3 = path.feature.l, path.harmonics.l, path.message.l
     symbol = tensors.get(f"{t}_convolution.convolution._compiled_main_left_right._w3j_{l1}_{l2}_{l3}")
     sign = 1
     if symbol is not None:
-        ours = wigner_3j(l1, l2, l3)
-        sign = 1 if float((symbol.double() * ours).sum()) > 0 else -1
-        if float((symbol.double() * sign - ours).abs().max()) > _MAX_3J_ERROR:
-            raise FormatError(f"the Wigner 3j symbol of degrees {l1}, {l2}, {l3} in the checkpoint is not that of e3nn")
+        noun = f"Wigner 3j symbol of degrees {l1}, {l2}, {l3}"
+        sign = coupling_sign(symbol.double(), wigner_3j(l1, l2, l3), _MAX_3J_ERROR, noun)
     return sign * (-1) ** l2
 
 
-def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with a prefix and a dot before each name."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def _tensor(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    """Return a tensor by name; FormatError if it is missing."""
     if name not in tensors:
         raise FormatError(f"the checkpoint has no tensor {name}")
     return tensors[name]

@@ -9,7 +9,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError, check_name
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.mace.agnostic import (
     AgnosticInteraction,
@@ -23,13 +23,13 @@ from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.equivariant.edge_harmonics import edge_harmonics
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.old_names import OldAttribute, old_names_of
-from atomgraph.ops.spherical import spherical_harmonics
 
 INTERACTIONS: dict[str, type[Interaction]] = {
     "agnostic": AgnosticInteraction,
@@ -57,8 +57,8 @@ class MACELayer(MessageLayer):
         irreps_up: Irreps of the neighbours' features in the convolution; ``irreps_in`` if None. Fewer channels are faster.
         radial: Embedding of distances; Bessel functions if None.
         radial_hidden: Widths of the hidden layers of the radial network.
-        parity: ``natural`` for harmonics of parity (−1)^l; ``even`` for harmonics of even parity, with which the model
-            cannot distinguish reflections.
+        parity: Parity of the harmonics: ``natural`` for (−1)^l, or ``even``. With ``even``, the features are equivariant to
+            rotations but not to reflections, so mirror images can have different energies.
         by_element: Use separate product weights for each element.
         residual: ``"auto"`` adds the residual of the interaction; ``"none"`` drops it.
         n_paths, coupling_dtype, activation_gain: Conventions of files of other programs: arguments of ``SymmetricProduct``,
@@ -96,14 +96,14 @@ class MACELayer(MessageLayer):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.irreps_in, self.irreps_out = o3.Irreps(irreps_in), o3.Irreps(irreps_out)
-        _check(interaction, parity, residual)
+        check_name("interaction", interaction, INTERACTIONS)
+        check_name("parity", parity, ("natural", "even"))
+        check_name("residual", residual, ("auto", "none"))
         channels = _channels(self.irreps_out)
         self.l_max = l_max
         harmonics = o3.Irreps.spherical_harmonics(l_max, p=-1 if parity == "natural" else 1)
-        if irreps_message is None:
-            self.irreps_message = o3.Irreps([(channels, irrep) for _, irrep in harmonics])
-        else:
-            self.irreps_message = o3.Irreps(irreps_message)
+        all_irreps = o3.Irreps([(channels, irrep) for _, irrep in harmonics])
+        self.irreps_message = all_irreps if irreps_message is None else o3.Irreps(irreps_message)
         if radial is None:
             radial = RadialEmbedding(self.elements, cutoff, envelope_on=envelope_target(interaction))
         self.radial = radial
@@ -138,10 +138,10 @@ class MACELayer(MessageLayer):
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
-        message, residual = self.interaction(to_blocks(h, self.irreps_in), self._harmonics(edges), edges)
-        message_columns = torch.cat(
-            [message[irrep] for _, irrep in self.irreps_message], dim=1
-        )  # (n_atoms, Σ(2l+1), channels)
+        harmonics = edge_harmonics(edges, self.l_max)
+        message, residual = self.interaction(to_blocks(h, self.irreps_in), harmonics, edges)
+        blocks = [message[irrep] for _, irrep in self.irreps_message]
+        message_columns = torch.cat(blocks, dim=1)  # (n_atoms, Σ(2l+1), channels)
         element = edges.element if self.by_element else torch.zeros_like(edges.element)
         products = self.product(message_columns, element)
         parts = products.split([irrep.dim for _, irrep in self.irreps_out], dim=1)
@@ -149,14 +149,6 @@ class MACELayer(MessageLayer):
         if residual is not None and self.keeps_residual:
             result = {irrep: block + residual[irrep] for irrep, block in result.items()}
         return from_blocks(result, self.irreps_out)
-
-    def _harmonics(self, edges: Edges) -> Tensor:
-        """Return the harmonics, (n_edges, n_harmonics), computed once for all layers."""
-
-        def compute() -> Tensor:
-            return spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)
-
-        return edges.cached(("harmonics", self.l_max), compute)
 
     def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
         """Count the neighbours in a batch, if the interaction divides by their mean number."""
@@ -184,16 +176,6 @@ def envelope_target(*interactions: str) -> str:
         interactions: Names in ``INTERACTIONS``.
     """
     return "messages" if {"attention_residual", "nonlinear_residual"} & set(interactions) else "features"
-
-
-def _check(interaction: str, parity: str, residual: str) -> None:
-    for name, value, options in (
-        ("interaction", interaction, tuple(INTERACTIONS)),
-        ("parity", parity, ("natural", "even")),
-        ("residual", residual, ("auto", "none")),
-    ):
-        if value not in options:
-            raise WiringError(f"unknown {name} {value!r}{nearest(str(value), options)}")
 
 
 def _channels(irreps: o3.Irreps) -> int:

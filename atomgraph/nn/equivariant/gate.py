@@ -9,18 +9,17 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
+from atomgraph.nn.activation import E3NN_GAINS
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_per_irrep
 from atomgraph.nn.part import Part
 
-SILU_GAIN, SIGMOID_GAIN, TANH_GAIN = (
-    1.6791767923989418,
-    1.8467055342154763,
-    1.5937334472592695,
-)  # mean square is kept at one
+# gains of e3nn, which keep the mean square of normally distributed numbers at one
+SILU_GAIN, SIGMOID_GAIN, TANH_GAIN = E3NN_GAINS["silu"], 1.8467055342154763, E3NN_GAINS["tanh"]
+#: Functions σ of the gates by name, each with its gain c'.
 GATES: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "sigmoid": (torch.sigmoid, SIGMOID_GAIN),
     "silu": (torch.nn.functional.silu, SILU_GAIN),
-}  # σ and c' by name
+}
 EVEN, ODD = o3.Irrep(0, 1), o3.Irrep(0, -1)
 
 

@@ -21,8 +21,8 @@ from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 
 COULOMB = 14.399645  # e²/4πε0, eV·Å, with the digits of nequip
-SCREENING_LENGTH = 0.46850  # of two hydrogen nuclei times 2, Å
-SCREENING_POWER = 0.23  # of Z in the screening length, no unit
+SCREENING_LENGTH = 0.46850  # twice the screening length of two hydrogen nuclei, Å
+SCREENING_POWER = 0.23  # exponent of Z in the screening length, no unit
 SCREENING = ((0.02817, 0.20162), (0.28022, 0.40290), (0.50986, 0.94229), (0.18175, 3.19980))  # c_k, d_k, no unit
 
 

@@ -89,9 +89,8 @@ def compute_agreement(
     if len(rows) < MIN_STRUCTURES:
         return None
     y, x = (_clip([values[i] for i in rows]) for values in (labels, predictions))
-    sums = np.array(
-        [[a @ b, a @ a, b @ b] for a, b in zip(x, y, strict=True)]
-    )  # (n_structures, 3): sums of xy, xx and yy
+    # sums of xy, xx and yy over the values of each structure, (n_structures, 3)
+    sums = np.array([[a @ b, a @ a, b @ b] for a, b in zip(x, y, strict=True)])
     total = sums.sum(0)
     if not (total[1] > 0 and total[2] > 0):
         return None

@@ -10,10 +10,8 @@ from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.e0_shift import EnergyShift
 
 WARNING_RMS, ERROR_RMS = 0.02, 0.3  # eV/atom; smallest RMS of label − prediction for a warning, and for an error
-WARNING_RATIO, ERROR_RATIO = (
-    3.0,
-    10.0,
-)  # smallest ratio of the RMS before and after the shift, for a warning and an error
+# smallest ratio of the RMS before and after the shift, for a warning and an error
+WARNING_RATIO, ERROR_RATIO = 3.0, 10.0
 SMALL_SHIFT = 0.1  # relative to the largest shift; smaller shifts are not listed
 MULTIPLE_TOLERANCE = 0.02  # relative deviation of a shift from a multiple of E0
 #: Explanation for a shift that is a multiple of the model's E0, by shift / E0.

@@ -18,9 +18,8 @@ from atomgraph.graph.structure import VOIGT, AtomicGraph, get_labels
 from atomgraph.old_names import OldAttribute, warn_old_name
 from atomgraph.potential import Potential
 
-OUTLIER_LIMIT = (
-    8.0  # robust standard deviations; energies with larger residuals are omitted from the fit of compositions
-)
+# in robust standard deviations; energies with larger residuals are omitted from the fit of compositions
+OUTLIER_LIMIT = 8.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,9 +34,8 @@ CANDIDATE_UNITS: dict[str, dict[str, float]] = {
 # Limits for the lower end of the confidence interval of an absolute correlation
 HIGH_CORRELATION = 0.7  # for findings with severity ``wrong``, and for reference quantities
 FAIR_CORRELATION = 0.5  # for warnings
-TRAINED_CORRELATION = (
-    0.95  # correlation of forces above which the model was certainly trained, so that its scale is right
-)
+# correlation of forces above which the model was certainly trained, so that its scale is right
+TRAINED_CORRELATION = 0.95
 #: Largest difference between log(ratio of labels and predictions) and log(ratio of units), for a finding with severity
 #: ``wrong`` and for a warning.
 ERROR_DIFFERENCE, WARNING_DIFFERENCE = log(1.2), log(1.45)

@@ -18,9 +18,8 @@ from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
 MAX_ATOMS = 64  # of the crystal
-VOLUME_FACTORS = np.linspace(
-    0.8, 1.25, 19
-)  # volumes for a first search of the minimum, relative to the labelled volume
+# volumes for a first search of the minimum, relative to the labelled volume
+VOLUME_FACTORS = np.linspace(0.8, 1.25, 19)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,8 @@ from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 ROUNDING = 1e-9  # smaller relative changes of weights are rounding errors
 FORGETTING_RATIO = 1.3  # smallest ratio of force errors on the source, after and before, for a remark
 MIN_E0_SHIFT = 1e-4  # eV; smaller shifts have no effect
-MAX_AVERAGED_FRACTION = (
-    0.5  # largest averaging time of weights, relative to the run; longer averages contain the initial weights
-)
+# largest averaging time of weights, relative to the run; longer averages contain the initial weights
+MAX_AVERAGED_FRACTION = 0.5
 
 
 @with_old_arguments

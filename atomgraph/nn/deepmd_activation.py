@@ -44,7 +44,7 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def get_residual_activation(name: str) -> Callable[[Tensor], Tensor]:
+def get_deepmd_activation(name: str) -> Callable[[Tensor], Tensor]:
     """Return an activation function of ``nn.activation.ACTIVATIONS`` or of this module.
 
     Args:
