@@ -30,7 +30,7 @@ CONFIG = {
     "radial_mlp_width": 128,
     "num_bessels": 8,
     "avg_num_neighbors": 50.0,
-    "per_type_energy_shifts": [-1.0, -2.0],
+    "per_type_energy_shifts": {"H": -1.0, "O": -2.0},
 }
 
 
@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     set_global_state()
     model = NequIPGNNModel(**CONFIG)
-    state = {f"model.sole_model.{name}": value for name, value in model["sole_model"].state_dict().items()}
+    state = {f"model.sole_model.{name}": value for name, value in model.state_dict().items()}
     config = {"_target_": "nequip.model.NequIPGNNModel", **CONFIG}
     torch.save({"state_dict": state, "hyper_parameters": {"model": config}}, folder / "nequip.ckpt")
     print("ready", flush=True)
@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
         data = ChemicalSpeciesToAtomTypeMapper(CONFIG["type_names"])(data)
         data = NeighborListTransform(r_max=CONFIG["r_max"])(data)
         start = time.process_time()
-        result = model["sole_model"](data)
+        result = model(data)
         seconds = time.process_time() - start
         np.save(folder / "forces.npy", result["forces"].detach().numpy())
         print(seconds, 0.0, flush=True)
