@@ -93,6 +93,12 @@ def check_fitting(options: Mapping[str, Any]) -> None:
     kind = value(options, "type", str, default="ener")
     if kind not in ("ener", "energy", "direct_ener", "invar") or kind == "direct_ener":
         raise FormatError(f"the file has the fitting network {kind!r:.40}; atomgraph reads those of energies (ener)")
+    energies = options.get("atom_ener")
+    if not isinstance(energies, list | tuple | None) or any(energy is not None for energy in energies or ()):
+        raise FormatError(
+            "the fitting network of the file subtracts its value for features that are zero (atom_ener), which atomgraph does "
+            "not do"
+        )
     for key, noun in (
         ("numb_fparam", "parameters of structures (fparam)"),
         ("numb_aparam", "parameters of atoms (aparam)"),
@@ -116,6 +122,11 @@ def check_model(options: Mapping[str, Any]) -> None:
         )
     if options.get("spin") is not None:
         raise FormatError("the file is a model with spins, which atomgraph does not have")
+    if (modifier := options.get("modifier")) is not None:
+        name = modifier.get("type") if isinstance(modifier, Mapping) else modifier
+        raise FormatError(
+            f"the file is a model with the additional energy term {name!r:.40} (modifier), which atomgraph does not have"
+        )
     kind = value(options, "type", str, default="standard")
     if kind not in ("standard", "ener") or options.get("use_srtab") is not None or "models" in options:
         raise FormatError(
