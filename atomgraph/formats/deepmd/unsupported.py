@@ -54,6 +54,7 @@ def descriptor_kind(options: Mapping[str, Any]) -> str:
         raise FormatError(
             f"the file has the descriptor {name!r:.40}, which atomgraph does not have; descriptors that are read: {_READ}"
         )
+    _check_version(options, "descriptor", 3)
     if int(value(options, "@version", int, default=1)) > 2 and isinstance(options.get("compress"), Mapping):
         raise FormatError(
             "the file contains tables of a compressed model in place of its embedding networks; use the file from before "
@@ -64,6 +65,16 @@ def descriptor_kind(options: Mapping[str, Any]) -> str:
     if name in ("se_atten", "dpa1"):
         _check_attention(options)
     return KINDS[name]
+
+
+def _check_version(options: Mapping[str, Any], noun: str, latest: int) -> None:
+    """Raise FormatError if a part of a portable file was written in a later form than those that are known."""
+    version = int(value(options, "@version", int, default=1))
+    if version > latest:
+        raise FormatError(
+            f"the {noun} of the file has the version {version}, but atomgraph knows versions up to {latest}; write the file "
+            "with deepmd-kit 3.2, or use a later atomgraph"
+        )
 
 
 def _check_attention(options: Mapping[str, Any]) -> None:
@@ -90,6 +101,7 @@ def check_fitting(options: Mapping[str, Any]) -> None:
     Args:
         options: Options of the fitting network in the file.
     """
+    _check_version(options, "fitting network", 4)
     kind = value(options, "type", str, default="ener")
     if kind not in ("ener", "energy", "direct_ener", "invar") or kind == "direct_ener":
         raise FormatError(f"the file has the fitting network {kind!r:.40}; atomgraph reads those of energies (ener)")
@@ -120,6 +132,7 @@ def check_model(options: Mapping[str, Any]) -> None:
             f"the file contains {len(branches)} models that share weights, {names}; write one of them to a file of its own, "
             "`dp --pt freeze -c FILE -o model.pth --head NAME`, and read model.pth"
         )
+    _check_version(options, "model", 2)
     if options.get("spin") is not None:
         raise FormatError("the file is a model with spins, which atomgraph does not have")
     if (modifier := options.get("modifier")) is not None:

@@ -119,3 +119,12 @@ def test_weights_are_float64_or_float32_as_in_the_file(tmp_path):
     single = atomgraph.load(files.write_checkpoint(tmp_path / "a.pt", state=state))
     assert single.model.dtype == torch.float32
     assert single.model.branches[0].featurizer.environment.mean.dtype == torch.float64
+
+
+@pytest.mark.parametrize(("part", "version"), [("descriptor", 4), ("fitting", 5), ("model", 3)])
+def test_later_forms_of_portable_files_are_named(tmp_path, part, version):
+    mapping = files.portable()
+    target = mapping["model"] if part == "model" else mapping["model"][part]
+    target["@version"] = version
+    with pytest.raises(FormatError, match=f"{part}.* has the version {version}, but atomgraph knows"):
+        atomgraph.load(files.write_yaml(tmp_path / "a.yaml", mapping))
