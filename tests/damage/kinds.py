@@ -106,6 +106,19 @@ def _foreign_checkpoint(kind: str) -> Callable[[Path], tuple[Path, list[Path]]]:
     return make
 
 
+def _nequip_package(kind: str) -> Callable[[Path], tuple[Path, list[Path]]]:
+    """A package of nequip with a NequIP or an Allegro."""
+
+    def make(path: Path) -> tuple[Path, list[Path]]:
+        from helpers import nequip_packages
+
+        file = path / "a.nequip.zip"
+        file.write_bytes(getattr(nequip_packages, f"{kind}_package")())
+        return file, [file]
+
+    return make
+
+
 def _schnetpack(path: Path) -> tuple[Path, list[Path]]:
     from helpers import schnetpack_files
 
@@ -372,6 +385,8 @@ KINDS: dict[str, Kind] = {
     "sevennet": Kind(_foreign_checkpoint("sevennet"), _potential, (_mace_mutated,)),
     "nequip": Kind(_foreign_checkpoint("nequip"), _potential, (_mace_mutated,)),
     "allegro": Kind(_foreign_checkpoint("allegro"), _potential, (_mace_mutated,)),
+    "nequip_package": Kind(_nequip_package("nequip"), _potential, (_mace_mutated, _zip_changed)),
+    "allegro_package": Kind(_nequip_package("allegro"), _potential, (_mace_mutated, _zip_changed)),
     "schnetpack": Kind(_schnetpack, _potential_with_units, (_mace_mutated,)),
     "schnetpack_checkpoint": Kind(_schnetpack_checkpoint, _potential_with_units, (_mace_mutated,)),
     "ace": Kind(_ace, _potential, TEXT),

@@ -78,7 +78,7 @@ def _replace_steps(content: bytes, random_: random.Random) -> bytes:
 
 
 def _pickle(parts: dict[str, bytes]) -> str:
-    return next(name for name in parts if name.endswith("data.pkl"))
+    return next(name for name in parts if name.endswith(("data.pkl", "eager_model.pkl")))
 
 
 _KINDS = (_flip_anywhere, _truncate, _flip_in_pickle, _swap_records, _replace_steps)

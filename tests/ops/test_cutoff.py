@@ -14,6 +14,7 @@ from atomgraph.ops.cutoff import (
     polynomial_cutoff,
     smoothstep_cutoff,
     tanh_cubed_cutoff,
+    xplor_cutoff,
 )
 
 CUTOFF = 5.0
@@ -27,6 +28,8 @@ ENVELOPES = {
     "exponential": lambda r: exponential_cutoff(r, CUTOFF),
     "exponential inner": lambda r: exponential_cutoff(r, CUTOFF, inner=1.0),
     **{f"smoothstep {order}": lambda r, order=order: smoothstep_cutoff(r, CUTOFF, order) for order in (1, 2, 3, 4)},
+    "xplor": lambda r: xplor_cutoff(r, CUTOFF),
+    "xplor inner": lambda r: xplor_cutoff(r, CUTOFF, inner=2.0),
     "smoothstep inner": lambda r: smoothstep_cutoff(r, CUTOFF, 2, inner=2.0),
 }
 EVERY = pytest.mark.parametrize("envelope", ENVELOPES.values(), ids=ENVELOPES.keys())
@@ -89,6 +92,14 @@ def test_known_values_half_way():
     assert exponential_cutoff(half, CUTOFF).item() == pytest.approx(math.exp(1 - 1 / 0.75), abs=1e-15)
     for order in (1, 2, 3, 4):  # odd about the middle
         assert smoothstep_cutoff(half, CUTOFF, order).item() == pytest.approx(0.5, abs=1e-14)
+
+
+def test_xplor_is_its_formula_and_flat_inside():
+    r = torch.tensor([0.0, 1.9, 2.0, 3.0, 4.5], dtype=torch.float64)
+    expected = [1.0] * 3 + [(25 - d * d) ** 2 * (25 + 2 * d * d - 12) / 21**3 for d in (3.0, 4.5)]
+    assert xplor_cutoff(r, CUTOFF, inner=2.0).tolist() == pytest.approx(expected, abs=1e-15)
+    with pytest.raises(WiringError):
+        xplor_cutoff(r, CUTOFF, inner=CUTOFF)
 
 
 def test_flat_inside_the_inner_radius():

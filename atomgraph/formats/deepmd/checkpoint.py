@@ -105,6 +105,8 @@ def _descriptor(options: Mapping[str, Any], tensors: Mapping[str, Tensor], prefi
     missing = [name for name in ("mean", "stddev") if f"{block}{name}" not in tensors]
     if missing:
         raise FormatError(f"the file has no tensor {block}{missing[0]}; copy or download it again")
+    if kind == "se_e2_r":  # PyTorch has no networks of pairs here, but configurations contain the default false
+        options = {**options, "type_one_side": True}
     activation = read_entry(options, "activation_function", str, default="tanh")
     types = None
     if kind == "se_atten":

@@ -55,6 +55,7 @@ def descriptor_kind(options: Mapping[str, Any]) -> str:
         raise FormatError(
             f"the file has the descriptor {name!r:.40}, which atomgraph does not have; descriptors that are read: {_READ}"
         )
+    _check_version(options, "descriptor", 3)
     if int(read_entry(options, "@version", int, default=1)) > 2 and isinstance(options.get("compress"), Mapping):
         raise FormatError(COMPRESSED)
     if options.get("spin") is not None:
@@ -62,6 +63,16 @@ def descriptor_kind(options: Mapping[str, Any]) -> str:
     if name in ("se_atten", "dpa1"):
         _check_attention(options)
     return KINDS[name]
+
+
+def _check_version(options: Mapping[str, Any], noun: str, latest: int) -> None:
+    """Raise FormatError if a part of a portable file was written in a later form than those that are known."""
+    version = int(read_entry(options, "@version", int, default=1))
+    if version > latest:
+        raise FormatError(
+            f"the {noun} of the file has the version {version}, but atomgraph knows versions up to {latest}; write the file "
+            "with deepmd-kit 3.2, or use a later atomgraph"
+        )
 
 
 def _check_attention(options: Mapping[str, Any]) -> None:
@@ -89,9 +100,16 @@ def check_fitting(options: Mapping[str, Any]) -> None:
     Args:
         options: Options of the fitting network in the file.
     """
+    _check_version(options, "fitting network", 4)
     kind = read_entry(options, "type", str, default="ener")
     if kind not in ("ener", "energy", "direct_ener", "invar") or kind == "direct_ener":
         raise FormatError(f"the file has the fitting network {kind!r:.40}; atomgraph reads those of energies (ener)")
+    energies = options.get("atom_ener")
+    if not isinstance(energies, list | tuple | None) or any(energy is not None for energy in energies or ()):
+        raise FormatError(
+            "the fitting network of the file subtracts its value for features that are zero (atom_ener), which atomgraph does "
+            "not do"
+        )
     for key, noun in (
         ("numb_fparam", "parameters of structures (fparam)"),
         ("numb_aparam", "parameters of atoms (aparam)"),
@@ -113,8 +131,14 @@ def check_model(options: Mapping[str, Any]) -> None:
             f"the file contains {len(branches)} models that share weights, {names}; write one of them to a file of its own, "
             "`dp --pt freeze -c FILE -o model.pth --head NAME`, and read model.pth"
         )
+    _check_version(options, "model", 2)
     if options.get("spin") is not None:
         raise FormatError("the file is a model with spins, which atomgraph does not have")
+    if (modifier := options.get("modifier")) is not None:
+        name = modifier.get("type") if isinstance(modifier, Mapping) else modifier
+        raise FormatError(
+            f"the file is a model with the additional energy term {name!r:.40} (modifier), which atomgraph does not have"
+        )
     kind = read_entry(options, "type", str, default="standard")
     if kind not in ("standard", "ener") or options.get("use_srtab") is not None or "models" in options:
         raise FormatError(

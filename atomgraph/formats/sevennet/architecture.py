@@ -13,6 +13,7 @@ from atomgraph.errors import FormatError, nearest
 from atomgraph.models.baseline import Baseline
 from atomgraph.nn.activation import ACTIVATIONS
 
+_LATEST_VERSION = (0, 13)
 _UNSUPPORTED_OPTIONS = {  # option: property of the models that have this option
     "readout_as_fcn": "a nonlinear readout",
     "use_modality": "several levels of theory in one file",
@@ -89,6 +90,12 @@ def model_arguments(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
 
 def _check_options(config: Mapping[str, Any]) -> None:
     """Raise FormatError for options that ``NequIP`` does not have."""
+    if _version(config)[:2] > _LATEST_VERSION:
+        latest = ".".join(map(str, _LATEST_VERSION))
+        raise FormatError(
+            f"the checkpoint was written by SevenNet {str(config['version'])[:20]}, but atomgraph knows files up to version "
+            f"{latest}; use a later atomgraph"
+        )
     for option, meaning in _UNSUPPORTED_OPTIONS.items():
         if config.get(option):
             raise FormatError(f"the checkpoint has {meaning} ({option}), which atomgraph does not support")

@@ -95,6 +95,8 @@ def changed(part, **changes):
         (changed("fitting_net", numb_fparam=2), r"reads parameters of structures \(fparam\)"),
         (changed("fitting_net", numb_aparam=1), r"reads parameters of atoms \(aparam\)"),
         (changed("model", spin={"use_spin": [True, False]}), "a model with spins"),
+        (changed("model", modifier={"type": "dipole_charge"}), "additional energy term 'dipole_charge'"),
+        (changed("fitting_net", atom_ener=[None, -13.6]), "features that are zero \\(atom_ener\\)"),
         (changed("model", type="linear_ener"), "model of the type 'linear_ener'"),
         ({"model_dict": {"water": {}, "ice": {}}}, "2 models that share weights, water, ice.*--head NAME"),
     ],

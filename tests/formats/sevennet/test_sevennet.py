@@ -81,6 +81,7 @@ def test_opposite_sign_of_a_wigner_symbol_is_compensated(write):
         ({"optimize_by_reduce": False}, "optimize_by_reduce"),
         ({"act_radial": "relu"}, "act_radial 'relu'"),
         ({"version": "new"}, "no valid version"),
+        ({"version": "0.14.0"}, "SevenNet 0.14.0, but atomgraph knows files up to version 0.13"),
         ({"_type_map": {"8": 3}}, "table of elements"),
         ({"radial_basis": {"radial_basis_name": "gaussian"}}, "only bessel"),
         ({"cutoff_function": {"cutoff_function_name": "cosine"}}, "poly_cut and XPLOR"),
