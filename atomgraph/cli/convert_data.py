@@ -16,7 +16,7 @@ from ase.io.trajectory import TrajectoryWriter
 from atomgraph.atomic_write import write_atomic
 from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Overwrite, Types, entries
 from atomgraph.cli.output_paths import check_file
-from atomgraph.cli.structure_files import drop_notes
+from atomgraph.cli.structure_files import drop_reading_info
 from atomgraph.data.formats.text import OPENERS
 from atomgraph.data.frame_names import format_count
 from atomgraph.data.reading import iread
@@ -51,7 +51,7 @@ def convert_data(
         nonlocal n_frames
         with _frame_writer(scratch, ase_format, target) as write_frame:
             for atoms in frames:
-                drop_notes(atoms)
+                drop_reading_info(atoms)
                 write_frame(atoms)
                 n_frames += 1
 

@@ -33,7 +33,7 @@ from atomgraph.cli.options import (
 )
 from atomgraph.cli.output_paths import check_file
 from atomgraph.cli.partial_results import PartialResults
-from atomgraph.cli.structure_files import drop_notes
+from atomgraph.cli.structure_files import drop_reading_info
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.data.fingerprint import fingerprint
@@ -192,7 +192,7 @@ def _copy_with_result(atoms: ase.Atoms, result: dict[str, Any]) -> ase.Atoms:
     for name in LABELS:
         copy.info.pop(name, None)
         copy.arrays.pop(name, None)
-    drop_notes(copy)
+    drop_reading_info(copy)
     labels = {"energy": result["energy"], "forces": result["forces"], "energies": result["node_energy"]}
     if np.isfinite(result["stress"]).all():
         labels["stress"] = result["stress"].ravel()[list(VOIGT)]

@@ -39,11 +39,11 @@ def read_one(path: str, types: str | None = None, format: str | None = None) -> 
         print(f"{path} contains {len(frames)} structures; the last one is used ({path}@INDEX selects another)")
     atoms = frames[-1]
     atoms.calc = None
-    drop_notes(atoms)
+    drop_reading_info(atoms)
     return atoms
 
 
-def drop_notes(atoms: ase.Atoms) -> None:
+def drop_reading_info(atoms: ase.Atoms) -> None:
     """Remove the entries that ``data.read`` has added to ``atoms.info``: the source, and a default configuration type."""
     atoms.info.pop("source", None)
     if atoms.info.get("config_type") == "default":
@@ -63,8 +63,8 @@ def check_target(path: Path, *, overwrite: bool, inputs: Iterable[str | Path]) -
     """
     if path.suffix not in FORMATS:
         raise ConfigError(f"cannot determine the format of {path} from its ending{nearest(path.suffix, FORMATS)}")
-    way_out = "give another name with --out, or --overwrite"
-    check_file(path, overwrite=overwrite, inputs=inputs, way_out=way_out)
+    advice = "give another name with --out, or --overwrite"
+    check_file(path, overwrite=overwrite, inputs=inputs, way_out=advice)
     return FORMATS[path.suffix]
 
 

@@ -20,7 +20,7 @@ from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential, evaluation_mode, per_volume
 
 MIN_ATOMS, MAX_ATOMS = 8, 32  # limits of the size of a probe structure
-MAX_PRODUCTS = 2**24  # maximum number of product terms, summed over the atoms of a probe structure
+MAX_PRODUCTS = 2**24  # maximum of (terms of the product basis per atom) · (atoms of a probe structure)
 
 
 class CompiledPotential(WrappedPotential):
@@ -92,6 +92,7 @@ class CompiledPotential(WrappedPotential):
                     stacklevel=4,
                 )
                 return
+            # elements of atoms that have neighbours: isolated atoms do not test the kernels
             self._checked_rows |= {row_of_number[z] for z in probe.atomic_numbers[probe.edge_index[1]].tolist()}
 
 

@@ -45,7 +45,7 @@ class Split:
         """Return the items of each part.
 
         Args:
-            items: Frames or graphs, in the order of the split frames.
+            items: Frames or graphs, in the order of the frames that were split.
         """
         return {part: [items[index] for index in getattr(self, part)] for part in PARTS}
 
@@ -134,7 +134,9 @@ def split(
 def _separate_isolated(
     frames: Sequence[ase.Atoms], groups: list[list[int]], n_required: int
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Return groups of isolated atoms, and the other groups; all groups are other groups if these have too few frames.
+    """Return groups of isolated atoms, and the other groups.
+
+    If the other groups have too few frames for validation and test, no group is set apart: the result is [], ``groups``.
 
     Args:
         frames: The frames.

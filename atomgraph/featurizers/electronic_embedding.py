@@ -26,7 +26,7 @@ class ElectronicEmbedding(Featurizer):
     The terms are added one after the other. The softmax is over the atoms of a structure, n is the number of features, and
     :math:`\hat s = s / \max(s, 1)`. For a charge Q, s is :math:`[\max(Q, 0), \max(-Q, 0)]`; for a spin multiplicity M, s is
     :math:`|M|`. Res is a network of residual blocks without biases.
-    The result is not additive for structures that are far apart, because they share one charge.
+    The energy of fragments that are far apart in one structure is not additive, because they share one charge.
 
     Args:
         embedding: Embedding of the element.

@@ -35,12 +35,12 @@ def split_linear(flat: Tensor, irreps_in: Iterable, irreps_out: Iterable) -> dic
     return _split(flat, shapes)
 
 
-def split_element_linear(flat: Tensor, n_vectors: int, irreps_in: Iterable, irreps_out: Iterable) -> dict[str, Tensor]:
-    """Split the flat weights of ``e3nn.o3.FullyConnectedTensorProduct`` into matrices per irrep, (n_vectors, n_in, n_out).
+def split_element_linear(flat: Tensor, n_second: int, irreps_in: Iterable, irreps_out: Iterable) -> dict[str, Tensor]:
+    """Split the flat weights of ``e3nn.o3.FullyConnectedTensorProduct`` into matrices per irrep, (n_second, n_in, n_out).
 
     Args:
-        flat: Weights, (n_in, n_vectors, n_out) for each input block.
-        n_vectors: Number of components of the second input: elements, or components of an embedding.
+        flat: Weights, (n_in, n_second, n_out) for each input block.
+        n_second: Number of components of the second input: elements, or components of an embedding.
         irreps_in: Blocks (channels, irrep) of the input, each irrep once.
         irreps_out: Blocks (channels, irrep) of the output, each irrep once.
 
@@ -48,7 +48,7 @@ def split_element_linear(flat: Tensor, n_vectors: int, irreps_in: Iterable, irre
         ValueError: If the number of weights is not the one of these irreps.
     """
     outputs = {irrep: n for n, irrep in irreps_out}
-    shapes = {str(irrep): (n, n_vectors, outputs[irrep]) for n, irrep in irreps_in if irrep in outputs}
+    shapes = {str(irrep): (n, n_second, outputs[irrep]) for n, irrep in irreps_in if irrep in outputs}
     return {name: block.permute(1, 0, 2) for name, block in _split(flat, shapes).items()}
 
 

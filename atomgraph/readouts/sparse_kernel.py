@@ -156,7 +156,10 @@ class SparseKernel(Readout):
         return self.point_kernel(h, element)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return directions, (n_points, n_features), and factors, (n_atoms, n_points), for dot products; else None."""
+        """Return directions d, (n_points, n_features), and factors f, (n_atoms, n_points), with ∂φ_ir/∂h_i = f_ir d_r.
+
+        None for the squared exponential kernel.
+        """
         if self.kernel != "dot_product":
             return None
         points = self.points[element]
@@ -178,7 +181,11 @@ class SparseKernel(Readout):
 
 
 def _expansion_point(points: Tensor) -> Tensor:
-    """Return the mean, (n_features,), of the non-zero points, (n_points, n_features); zero if this reduces no cancellation."""
+    """Return the mean, (n_features,), of the non-zero points, (n_points, n_features).
+
+    Returns zero if differences from the mean are not much smaller than the points, because they then lose as many digits, or if
+    the features are not normalised.
+    """
     is_used = (points != 0).any(1)
     n = is_used.sum().clamp_min(1)
     mean = points.sum(0) / n

@@ -39,9 +39,9 @@ def _label_lines(
         elif isinstance(fit, Gradient):
             yield f"{label}: present, not fitted: add {{property: {name}, weight: ...}} to fit.terms"
         else:
-            sigma = "virial" if name == "stress" else name
+            sigma_key = "virial" if name == "stress" else name
             section = "fit.sigma" if isinstance(fit, ClosedForm) else "method.sigma"
-            yield f"{label}: present, not fitted: set {section}: {{{sigma}: ...}}, in {UNITS[sigma]}"
+            yield f"{label}: present, not fitted: set {section}: {{{sigma_key}: ...}}, in {UNITS[sigma_key]}"
 
 
 def _term_weights(fit: Gradient) -> dict[str, str]:

@@ -67,7 +67,7 @@ def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str 
     try:
         for _ in range(2):  # the first step is a warm-up
             start = time.perf_counter()
-            loss = task_copy.loss(batch, 0, task_copy.count_labels(batch))
+            loss = task_copy.loss(batch, epoch=0, window_counts=task_copy.count_labels(batch))
             task_copy.backward(loss)
             if on_gpu:
                 torch.cuda.synchronize(device)

@@ -22,7 +22,7 @@ def reading_findings(notes: ReadingNotes) -> list[Finding]:
 
 
 def _unread_labels(notes: ReadingNotes) -> list[Finding]:
-    """Return a finding for each key with the name of a label that some frames lack."""
+    """Return a finding for each unread key whose name is like that of a label, if some frames have no such label."""
     return [
         Finding(
             "unread label",
@@ -38,7 +38,7 @@ def _unread_labels(notes: ReadingNotes) -> list[Finding]:
 
 
 def _missing_labels(notes: ReadingNotes) -> list[Finding]:
-    """Return a finding for each label that no frame has, with keys of the right size."""
+    """Return a finding for each label that no frame has, if there are keys whose arrays have the size of the label."""
     return [
         Finding(
             "missing label",
@@ -63,7 +63,7 @@ def _contradictions(contradictions: list[Contradiction]) -> list[Finding]:
         largest = max(members, key=lambda contradiction: contradiction.difference)
         message = f"{first_key} and {second_key} differ by up to {largest.difference:.3g} {largest.unit} in "
         message += format_count(len(members), "frame")
-        if largest.unit == "eV":
+        if largest.unit == "eV":  # energy and free energy
             severity = WARNING
             advice = (
                 f"{first_key} is read. Forces of a calculation with smeared occupations are the gradient of the free energy: "

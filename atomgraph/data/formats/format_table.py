@@ -52,7 +52,7 @@ FORMATS_BY_NAME = {file_format.name: file_format for file_format in FORMATS} | {
     "json": DATABASE,
 }
 
-OTHER_ASE_FORMATS = {"gpumd"}  # names of atomgraph that ASE uses for a different format
+NAMES_WITH_OTHER_MEANING_IN_ASE = {"gpumd"}  # ASE uses these names of atomgraph for other formats
 
 
 def find_format(path: Path, name: str | None = None) -> Format:
@@ -81,7 +81,7 @@ def find_format(path: Path, name: str | None = None) -> Format:
             return _check_packed(file_format, path)
     try:
         ase_format = find_ase_format(path, None)
-        if ase_format.name in OTHER_ASE_FORMATS:
+        if ase_format.name in NAMES_WITH_OTHER_MEANING_IN_ASE:
             return _check_packed(ase_format, path)
         return _check_packed(FORMATS_BY_NAME.get(ase_format.name, ase_format), path)
     except DataError as error:
@@ -116,6 +116,7 @@ def find_conversion(file_format: Format, path: Path, stated_units: Mapping[str, 
     file_units = file_format.units_in(path) if file_format.units_in is not None else {}
     default_units = {**file_format.units, **file_units}
     conversion = Conversion.from_units({**default_units, **stated_units})
+    # the order of stress components is not a unit of the file, so users may state it for every format
     fixed_conversion = Conversion.from_units(
         {**default_units, **{name: word for name, word in stated_units.items() if name == "stress_order"}}
     )
@@ -123,9 +124,9 @@ def find_conversion(file_format: Format, path: Path, stated_units: Mapping[str, 
         stated_text = ", ".join(f"{name}: {word}" for name, word in stated_units.items() if name != "stress_order")
         units = ", ".join(f"{name} {word}" for name, word in default_units.items()) or "eV and Å"
         raise DataError(
-            f"{path} ({file_format.title}) has the fixed units {units}, which are converted; remove the stated units "
-            f"({stated_text}), "
-            f"or convert the file first (atomgraph convert-data) if other files need these units"
+            f"{path} ({file_format.title}) has the fixed units {units}, which are converted automatically; remove the "
+            f"stated units ({stated_text}). If other files of the same command need these units, convert this file first "
+            f"(atomgraph convert-data)"
         )
     return conversion
 

@@ -66,11 +66,10 @@ def _vectors_by_element(environment: Environment) -> dict[int, Tensor]:
         centre = edges.centre[rows]
         counts = torch.bincount(centre, minlength=edges.n_atoms)
         width = int(counts.max())
-        first = counts.cumsum(0) - counts
-        # edges are sorted by centre
-        slot = torch.arange(len(rows), device=rows.device) - first[centre] + width * centre
+        first_of_centre = counts.cumsum(0) - counts  # edges are sorted by centre
+        padded_row = torch.arange(len(rows), device=rows.device) - first_of_centre[centre] + width * centre
         padded = environment.rows.new_zeros(edges.n_atoms * width, 3)
-        vectors[t] = padded.index_copy(0, slot, environment.rows[rows, 1:]).view(edges.n_atoms, width, 3)
+        vectors[t] = padded.index_copy(0, padded_row, environment.rows[rows, 1:]).view(edges.n_atoms, width, 3)
     return vectors
 
 

@@ -81,6 +81,7 @@ class SymmetryFunctions(Featurizer):
             angular = angular_grid(shifted_gaussians(cutoff, 6))
         all_radial = radial_functions(radial, self.elements, self.cutoff)
         all_angular = angular_functions(angular, self.elements, self.cutoff)
+        # wide functions with a small integer ζ are computed from moments of the neighbours, the others as sums over triples
         moment_functions = [[f for f in functions if uses_moments(f)] for functions in all_angular]
         triple_functions = [[f for f in functions if not uses_moments(f)] for functions in all_angular]
         self._neighbour_sums = NeighbourSums(all_radial, moment_functions, envelope, inner_fraction)
@@ -107,8 +108,7 @@ class SymmetryFunctions(Featurizer):
 
     def element_columns(self, new_part: Any, edit: ElementEdit) -> FeatureColumns | None:
         """Relation of the columns of the old functions to the columns of the new functions."""
-        n_new, n_old = new_part.irreps_out.dim, self.irreps_out.dim
-        return function_columns(self.functions, new_part.functions, n_new, n_old, edit)
+        return function_columns(self.functions, new_part.functions, new_part.irreps_out.dim, self.irreps_out.dim, edit)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Features, (n_atoms, n_functions), without unit."""

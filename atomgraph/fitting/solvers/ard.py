@@ -142,11 +142,12 @@ def _posterior(problem: TriangularFactor, alpha: Tensor, beta: float) -> _Poster
     mean = C @ rows[:, m:]
     misfit = problem.misfit(mean)
     gamma = (1.0 - alpha * C.square().sum(1)).clamp(1e-12, 1.0)
-    log_determinant = float(alpha.log().sum() - 2 * S.diagonal().log().sum()) + problem.n_rows * math.log(
+    # log |α| − log |Σ⁻¹| + N log(β / 2π)
+    log_normalisation = float(alpha.log().sum() - 2 * S.diagonal().log().sum()) + problem.n_rows * math.log(
         beta / (2 * math.pi)
     )
     penalised_misfit = beta * float(misfit.sum()) + float((alpha[:, None] * mean.square()).sum())
-    return _Posterior(mean, C, gamma, misfit, 0.5 * (k * log_determinant - penalised_misfit))
+    return _Posterior(mean, C, gamma, misfit, 0.5 * (k * log_normalisation - penalised_misfit))
 
 
 def _solution(
@@ -163,6 +164,7 @@ def _solution(
     n, k = factor.n_unknowns, factor.n_targets
     weights, C = norms.new_zeros(n, k), norms.new_zeros(n, len(columns))
     weights[columns] = posterior.mean / norms[columns, None]
+    # the covariance is C Cᵀ/β in a LinearSolution
     C[columns] = math.sqrt(beta) * posterior.C / norms[columns, None]
     precisions = torch.full_like(norms, float("inf"))
     precisions[columns] = alpha * norms[columns].square()

@@ -49,7 +49,7 @@ def build_model(data: ModelData, elements: Sequence[str]) -> DeepPotSE:
             f"the file should have one fitting network, or one for each of {n_types} types, but has {len(data.fitting)}"
         )
     options, fitting = _network_options(data.fitting, featurizer.irreps_out.dim, "the fitting networks", n_last=1)
-    excluded = sorted({*data.excluded_types, *data.excluded_atoms})
+    excluded = sorted({*data.types_without_network, *data.types_without_energy})
     readout = {
         "readout_hidden": options["hidden"],
         "activation": options["activation"],
@@ -64,9 +64,9 @@ def build_model(data: ModelData, elements: Sequence[str]) -> DeepPotSE:
     model = model.float() if is_float32 else model.double()
     _load(model, weights)
     energies = data.energies.clone()
-    energies[data.excluded_types] = 0.0
+    energies[data.types_without_network] = 0.0
     energies = energies + data.shift
-    energies[data.excluded_atoms] = 0.0
+    energies[data.types_without_energy] = 0.0
     model.baseline.e0[0] = energies
     return model.eval()
 

@@ -108,10 +108,10 @@ def _descriptor(options: Mapping[str, Any], tensors: Mapping[str, Tensor], prefi
     if kind == "se_e2_r":  # PyTorch has no networks of pairs here, but configurations contain the default false
         options = {**options, "type_one_side": True}
     activation = read_entry(options, "activation_function", str, default="tanh")
-    types = None
+    type_network = None
     if kind == "se_atten":
-        types = read_layers(tensors, f"{prefix}type_embedding.embedding.embedding_net", "linear")
-        if types is None:
+        type_network = read_layers(tensors, f"{prefix}type_embedding.embedding.embedding_net", "linear")
+        if type_network is None:
             raise FormatError("the file has no network of the vectors of types (type_embedding)")
     return DescriptorData(
         kind=kind,
@@ -119,7 +119,7 @@ def _descriptor(options: Mapping[str, Any], tensors: Mapping[str, Tensor], prefi
         mean=tensors[f"{block}mean"],
         width=tensors[f"{block}stddev"],
         networks=read_networks(tensors, f"{block}filter_layers", activation),
-        type_network=types,
+        type_network=type_network,
     )
 
 

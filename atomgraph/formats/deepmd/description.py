@@ -69,8 +69,8 @@ class ModelData:
         fitting: Fitting networks, one per type or one for all types.
         energies: Energies of types that are added before types are excluded from the fitting network, (n_types,), eV, float64.
         shift: Energies of types that are always added, (n_types,), eV, float64.
-        excluded_types: Types without output of the fitting network.
-        excluded_atoms: Types without any energy.
+        types_without_network: Types without output of the fitting network.
+        types_without_energy: Types without any energy.
         excluded_pairs: Pairs of types that are no neighbours.
         origin: Notes on the origin of the file.
     """
@@ -80,8 +80,8 @@ class ModelData:
     fitting: list[NetworkData]
     energies: Tensor
     shift: Tensor
-    excluded_types: list[int] = field(default_factory=list)
-    excluded_atoms: list[int] = field(default_factory=list)
+    types_without_network: list[int] = field(default_factory=list)
+    types_without_energy: list[int] = field(default_factory=list)
     excluded_pairs: list[list[int]] = field(default_factory=list)
     origin: dict[str, Any] = field(default_factory=dict)
 
@@ -164,8 +164,8 @@ def exclusions(model: Any, fitting: Any) -> dict[str, Any]:
         fitting: Options of the fitting network in the file.
     """
     return {
-        "excluded_types": integers(fitting, "exclude_types"),
-        "excluded_atoms": integers(model, "atom_exclude_types"),
+        "types_without_network": integers(fitting, "exclude_types"),
+        "types_without_energy": integers(model, "atom_exclude_types"),
         "excluded_pairs": pairs(model, "pair_exclude_types"),
     }
 

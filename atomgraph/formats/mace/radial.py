@@ -35,7 +35,7 @@ def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
     if basis.kind == "BesselBasis":
         result["prefactor"] = float(basis.tensor("prefactor"))
     if basis.kind == "ChebychevBasis":
-        result["differentiable"] = False
+        result["differentiable"] = False  # mace-torch computes no derivatives of its Chebyshev functions
     if basis.kind == "GaussianBasis":
         result["prefactor"] = float(basis.attribute("coeff", float, int))
     return result

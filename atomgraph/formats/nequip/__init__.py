@@ -1,4 +1,7 @@
-"""Checkpoints and packages of nequip and nequip-allegro; no code of the file is executed, and neither program is needed."""
+"""Checkpoints and packages of nequip and nequip-allegro; no code of the file is executed, and neither program is needed.
+
+``read_archive`` reads checkpoints, and ``read`` reads packages.
+"""
 
 from __future__ import annotations
 

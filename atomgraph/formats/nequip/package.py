@@ -41,6 +41,7 @@ def read_package(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     model = tree["sole_model"]
     functions = model["model.func"]
     tensors = module_tensors(functions)
+    # the modules of a NequIP contain all its arguments; those of an Allegro do not
     if "layer0_convnet" in functions:
         return nequip_config(model), tensors
     return _read_training_config(archive, model), tensors
@@ -51,8 +52,8 @@ def _check_version(archive: Archive) -> None:
     metadata = _read_yaml(archive, "model/package_metadata.txt")
     if metadata.get("package_version_id") not in (1, 2):
         raise FormatError(
-            f"the package has the version {metadata.get('package_version_id')!r}, but versions 1 and 2 are read; make it again "
-            "with a present nequip-package"
+            f"the package has the version {metadata.get('package_version_id')!r}, but versions 1 and 2 are read; make the "
+            "package again with a current version of nequip-package"
         )
 
 

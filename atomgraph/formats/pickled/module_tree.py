@@ -1,4 +1,4 @@
-"""``Tree``: the modules of a MACE file as a tree of parameters, buffers, attributes and submodules."""
+"""``Tree``: the modules of a pickled model as a tree of parameters, buffers, attributes and submodules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tree:
         buffers: Buffers of this module by name, without submodules.
         attributes: All other attributes by name, as plain Python values.
         trained: ``requires_grad`` of each parameter, by name.
-        adapters: Number of merged low-rank adapters in the file; 0 except for the root.
+        adapters: Number of LoRA adapters that were merged into the weights by the reader, of the root; 0 for other modules.
     """
 
     kind: str

@@ -60,7 +60,7 @@ def model_arguments(tree: Tree, terms: EnergyTerms, elements: Sequence[str], uni
 
 
 def has_equal_interactions(representation: Tree) -> bool:
-    """Return whether all interactions have the same weights, as they have with ``shared_interactions``."""
+    """Return whether all interactions have the same weights, as with ``shared_interactions``; False for one interaction."""
     for name in ("interactions", "mixing"):
         modules = list(representation[name].children.values()) if name in representation else []
         all_tensors = [module_tensors(module) for module in modules]
@@ -92,11 +92,12 @@ def _radial(representation: Tree, cutoff: float, length: float) -> dict[str, Any
         raise FormatError(f"the model has the radial basis {basis.kind}; atomgraph reads {', '.join(BASES)}")
     arguments: dict[str, Any] = {"basis": BASES[basis.kind], "envelope": ENVELOPES[representation["cutoff_fn"].kind]}
     if basis.kind == "BesselRBF":
+        # sin(kr)/r in the file is the reciprocal of a length
         return arguments | {"n_radial": basis.tensor("freqs").numel(), "prefactor": length}
     widths = basis.tensor("widths").double().flatten()
     arguments |= {"n_radial": widths.numel(), "trainable": "widths" in basis.parameters}
     if basis.kind == "GaussianRBFCentered":
-        return arguments | {"start": 0.5 * cutoff}  # replaced by the widths of the file
+        return arguments | {"start": 0.5 * cutoff}  # a valid first width; the widths in the file replace it later
     if arguments["trainable"] or not bool((widths == widths[0]).all()):
         return arguments | {"separate_widths": True}
     return arguments | {"prefactor": -0.5 / (float(widths[0]) * length) ** 2}

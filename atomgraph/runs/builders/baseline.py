@@ -51,7 +51,7 @@ def _check_isolated(section: BaselineSection, spec: dict[str, Any]) -> None:
     if section.shift not in ("none", 0, 0.0):
         raise ConfigError(
             f"baseline.shift: {section.shift} changes energies of isolated atoms, which are exactly E0 with e0: isolated; "
-            f"leave shift out (training starts with the mean energy in any case), or set e0: least_squares"
+            f"leave shift out, or set e0: least_squares"
         )
     if spec.get("state_energy"):
         raise ConfigError(
@@ -110,7 +110,7 @@ def _set_head(
 
 
 def _e0(baseline: BaselineSection, train: Sequence[AtomicGraph], head: str) -> Statistic[dict[str, float]]:
-    """Return E0 by element, eV."""
+    """Return E0 by element, eV. E0 in the configuration are {element: E0}, or {head: {element: E0}}."""
     if isinstance(baseline.e0, dict):
         e0_by_element = baseline.e0.get(head, baseline.e0)
         values = {symbol: value for symbol, value in e0_by_element.items() if isinstance(value, float | int)}  # type: ignore[union-attr]
@@ -124,7 +124,7 @@ def _scale(baseline: BaselineSection, train: Sequence[AtomicGraph], e0: dict[str
         baseline.scale,
         {
             "none": lambda: Statistic(1.0, "none"),
-            "force_rms": lambda: energy_scale(train),
+            "force_rms": lambda: energy_scale(train),  # root mean square of forces, eV/Å, times 1 Å
             "energy_std": lambda: energy_spread(train, e0),
         },
     )

@@ -40,8 +40,8 @@ class NewPotentialBuilder(PotentialBuilder):
 
     def build(self, dataset: Dataset) -> FitInputs:
         config = self.config
-        model = resolve_spec(config.model, dataset.elements)
-        spec = add_baseline(model, config.baseline, dataset.elements)
+        model_section = resolve_spec(config.model, dataset.elements)
+        spec = add_baseline(model_section, config.baseline, dataset.elements)
         missing = sorted(set(dataset.elements) - set(spec.get("elements", dataset.elements)))
         if missing:
             raise ConfigError(
@@ -52,10 +52,11 @@ class NewPotentialBuilder(PotentialBuilder):
         if has_automatic_radii(spec):
             device = choose_device(config.fit.accelerator, 1)
             radii = automatic_radii(config, spec, dataset.parts["train"], device)
-            model, spec = replace_automatic_radii(model, radii.values), replace_automatic_radii(spec, radii.values)
+            model_section = replace_automatic_radii(model_section, radii.values)
+            spec = replace_automatic_radii(spec, radii.values)
             self.context.print_line(radii.description)
             record["radii"] = radii.description
-        config = config.model_copy(update={"model": model})
+        config = config.model_copy(update={"model": model_section})
         potential = new_potential(config, spec)
         parts = build_graphs_by_part(self.context, config, dataset, potential.cutoff, potential.heads)
         baseline = set_baseline(potential, config.baseline, parts["train"])
@@ -67,7 +68,9 @@ class NewPotentialBuilder(PotentialBuilder):
             config=config.model_dump(),
             **record,
         )
-        return FitInputs(config, dataset, potential, parts, potential)
+        return FitInputs(
+            config, dataset, potential, graphs=parts, initial=potential
+        )  # the report compares with no copy
 
     def report_sections(
         self, inputs: FitInputs, comparisons: Mapping[str, Comparison], device: torch.device, fit_method: FitMethod
