@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.activation import ACTIVATIONS, get_activation
+from atomgraph.nn.by_element import apply_by_element
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.old_names import OldAttribute
@@ -110,12 +112,8 @@ class MLP(torch.nn.Module):
         )
         if element is None or len(self.weights[0]) == 1:
             return self._apply_network(x, *next(networks))
-        order = torch.argsort(element, stable=True)
-        inputs = x.index_select(0, order).split(torch.bincount(element, minlength=len(self.weights[0])).tolist())
-        outputs = [
-            self._apply_network(rows, *network) for rows, network in zip(inputs, networks, strict=True) if len(rows)
-        ]
-        return torch.cat(outputs).index_select(0, torch.argsort(order))
+        functions = [partial(self._apply_network, weights=weights, biases=biases) for weights, biases in networks]
+        return apply_by_element(functions, x, element)
 
     def _apply_network(self, x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
         for depth, (weight, bias) in enumerate(zip(weights, biases, strict=True)):

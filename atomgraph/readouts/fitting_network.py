@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from e3nn import o3
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.by_element import apply_by_element
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
@@ -76,15 +78,8 @@ class FittingNetwork(LastLayer, Readout):
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
-        networks = self.mlp.networks()
-        if len(networks) == 1:
-            outputs = self.mlp.apply_network(networks[0], h)
-        else:
-            order = torch.argsort(edges.element, stable=True)
-            counts = torch.bincount(edges.element, minlength=len(networks)).tolist()
-            rows = h.index_select(0, order).split(counts)
-            results = [self.mlp.apply_network(network, x) for network, x in zip(networks, rows, strict=True) if len(x)]
-            outputs = torch.cat(results).index_select(0, torch.argsort(order))
+        functions = [partial(self.mlp.apply_network, network) for network in self.mlp.networks()]
+        outputs = functions[0](h) if len(functions) == 1 else apply_by_element(functions, h, edges.element)
         if bool(self._kept.all()):
             return outputs
         return outputs * self._kept.to(outputs.device)[edges.element].to(outputs.dtype)[:, None]

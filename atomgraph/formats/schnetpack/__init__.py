@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from atomgraph.errors import FormatError, WiringError
+from atomgraph.errors import FormatError
+from atomgraph.formats.file_errors import weight_errors
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.pickled.module_tree import Tree
@@ -96,16 +97,11 @@ def _build(
         units: Units of the file.
         n_bytes: Size of the file.
     """
-    try:
-        with torch.random.fork_rng(devices=[]), limit_work(n_bytes, sum(1 for _ in tree.walk())):
-            model: EnergyModel = MODELS[kind](**model_arguments(tree, terms, elements, units))
-            model = model.to(tree.tensor(f"{terms.readout}.outnet.0.weight").dtype)
-            model.load_state_dict(translate_weights(model, tree, terms, units))
-    except (FormatError, WiringError):
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise FormatError(f"the weights do not fit the architecture ({type(error).__name__}: {reason})") from None
+    n_modules = sum(1 for _ in tree.walk())
+    with weight_errors("architecture"), torch.random.fork_rng(devices=[]), limit_work(n_bytes, n_modules):
+        model: EnergyModel = MODELS[kind](**model_arguments(tree, terms, elements, units))
+        model = model.to(tree.tensor(f"{terms.readout}.outnet.0.weight").dtype)
+        model.load_state_dict(translate_weights(model, tree, terms, units))
     return model.eval()
 
 

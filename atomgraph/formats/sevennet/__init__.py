@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atomgraph.errors import FormatError, WiringError
+from atomgraph.errors import FormatError
+from atomgraph.formats.file_errors import weight_errors
 from atomgraph.formats.hints import FileHints
 from atomgraph.formats.pickled.archive import Archive
 from atomgraph.formats.pickled.decode import ValueDecoder, text_entries
@@ -57,15 +58,10 @@ def read_archive(path: Path, archive: Archive, hints: FileHints) -> tuple[NequIP
 
 
 def _build(config: Mapping[str, Any], tensors: Mapping[str, Tensor], n_bytes: int) -> NequIP:
-    try:
-        with torch.random.fork_rng(devices=[]), limit_work(n_bytes, len(tensors)):
-            model = NequIP(**model_arguments(config, tensors))
-            model.load_state_dict(translate_weights(model, config, tensors))
-    except (FormatError, WiringError):
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise FormatError(f"the weights do not fit the configuration ({type(error).__name__}: {reason})") from None
+    """Return the model of a configuration, with the weights of the checkpoint."""
+    with weight_errors("configuration"), torch.random.fork_rng(devices=[]), limit_work(n_bytes, len(tensors)):
+        model = NequIP(**model_arguments(config, tensors))
+        model.load_state_dict(translate_weights(model, config, tensors))
     return model.eval()
 
 
