@@ -92,10 +92,17 @@ class Grid:
         return replace(self, n_pieces=n_pieces).align()
 
     def align(self) -> Grid:
-        """Return a grid with at least as many pieces, at whose ends the knots are; the same grid if there is none."""
+        """Return a grid with at least as many pieces, at whose ends the knots are; the same grid if there is none.
+
+        Odd numbers of pieces are tried first, see ``refine``.
+        """
         if not self.knots:
             return self
-        numbers = range(self.n_pieces | 1, MAX_PIECES + 1, 2)
+        odd_first = (
+            range(self.n_pieces | 1, MAX_PIECES + 1, 2),
+            range(self.n_pieces + self.n_pieces % 2, MAX_PIECES + 1, 2),
+        )
+        numbers = (n for part in odd_first for n in part)
         return next((grid for n in numbers if (grid := replace(self, n_pieces=n)).has_knots_at_ends), self)
 
     @property

@@ -21,7 +21,7 @@ from atomgraph.models import GCN, MACE, Baseline
 from atomgraph.nn import ZBL
 from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
 from atomgraph.testing.graphs import make_batch, make_graph
-from atomgraph.testing.measures import randomise
+from atomgraph.testing.measures import construct, randomise
 
 pytestmark = needs_compiler
 ELEMENTS = ["C", "O"]
@@ -56,7 +56,7 @@ def gated():
 
 
 def potential(make, dtype=torch.float64):
-    result = Potential(randomise(make().double())).eval().to(dtype)
+    result = Potential(randomise(construct(make).double())).eval().to(dtype)
     result.head = result.heads[-1]
     return result
 

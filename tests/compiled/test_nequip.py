@@ -49,6 +49,7 @@ CASES = {
     "neighbours by element": {"layer": {"radial_hidden": [4], "neighbours_by_element": True, "residual": True}},
     "heads, repulsion": {"baseline": heads(), "readout": {"readout_hidden": [4]}},
     "scales of elements": {"element_scale": True},
+    "XPLOR and pair cutoffs": {"radial": {**XPLOR, "pair_cutoffs": PAIRS}},
     "SevenNet": SEVENNET,
     "SevenNet, solid harmonics": {**SEVENNET, "layer": {**SEVENNET["layer"], "solid_harmonics": True}},
     "SevenNet, one-hot self-connections": {**SEVENNET, "self_connection": "element", "parity": "both"},
@@ -89,13 +90,12 @@ def test_other_dtypes_have_errors_of_float32(name, dtype):
         assert 1e-12 < difference(result, expected, what) < tolerance, what
 
 
-def test_jumps_of_curvature_at_many_distances_are_named():
-    """XPLOR with cutoffs of pairs: no grid has all these distances among its ends, so that forces are less accurate."""
-    of = potential({"radial": {**XPLOR, "pair_cutoffs": PAIRS}})
-    fused = compiled(of)
-    with pytest.warns(KernelWarning, match="polynomials are too few to tabulate the radial weights"):
-        result = fused(batch(of))
-    same(result, of(batch(of)), 5e-5)
+def test_jumps_of_curvature_without_a_common_table_are_named():
+    """XPLOR with cutoffs of pairs: no table has all these distances among the ends of its pieces."""
+    of = potential({"radial": {**XPLOR, "envelope_inner": 2.3456789, "pair_cutoffs": PAIRS}})
+    with pytest.warns(KernelWarning, match="kernels do not support jumps of the radial functions' curvature"):
+        result = atomgraph.compile(of)(batch(of))
+    same(result, of(batch(of)), 1e-12)
 
 
 def test_radial_functions_without_gradient_are_named():

@@ -28,10 +28,16 @@ from atomgraph.nn.equivariant.convolution import Convolution
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
 
+_MIN_PIECES = 153  # smallest number of pieces of a table in float64
+
 
 @describe_unsupported.register
 def _(layer: NequIPLayer) -> str | None:
-    return None if layer.radial.differentiable else "radial functions without gradient"
+    if not layer.radial.differentiable:
+        return "radial functions without gradient"
+    if not Grid(layer.cutoff, _MIN_PIECES, 1, radial_knots(layer)).align().has_knots_at_ends:
+        return "jumps of the radial functions' curvature at distances that are not all ends of pieces of one table"
+    return None
 
 
 @fuse_layer.register
