@@ -1,4 +1,4 @@
-"""Sampler of batches with a limited number of edges, equal for any number of processes."""
+"""Sampler of batches with a limited number of edges; the batches are the same for any number of processes."""
 
 from __future__ import annotations
 

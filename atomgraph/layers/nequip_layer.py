@@ -137,13 +137,13 @@ class NequIPLayer(DividesByNeighbours, MessageLayer):
     def _sums(self, up: Blocks, edges: Edges) -> Blocks:
         """Return the convolution, divided by the root of the mean number of neighbours."""
         up = {irrep: self.neighbours.divide_by_root(block, edges.element) for irrep, block in up.items()}
-        arranged = self.convolution.arrange(edges)
+        layout = self.convolution.edge_layout(edges)
         features, envelope = self.radial(edges)
-        weights: Tensor = self.network(arranged.arrange(features))
+        weights: Tensor = self.network(layout.arrange(features))
         if envelope is not None:
-            weights = weights * arranged.arrange(envelope)[..., None]
-        harmonics = arranged.arrange(edge_harmonics(edges, self.l_max, self.solid_harmonics))
-        return self.convolution(up, weights, harmonics, arranged)
+            weights = weights * layout.arrange(envelope)[..., None]
+        harmonics = layout.arrange(edge_harmonics(edges, self.l_max, self.solid_harmonics))
+        return self.convolution(up, weights, harmonics, layout)
 
 
 def reachable_irreps(irreps_in: o3.Irreps, harmonics: o3.Irreps, irreps: o3.Irreps) -> o3.Irreps:

@@ -47,7 +47,7 @@ def stress_against_volume(frames: Sequence[ase.Atoms], labels: Sequence[dict[str
     r"""Check sign and unit of stresses by :math:`K = V\,\partial\sigma/\partial V` between frames of one composition.
 
     The stress of a crystal (positive in tension) increases with volume, with a bulk modulus of 0.5 to 2000 GPa. The check
-    needs six frames, a correlation above 0.8, and volumes that differ by at least 2 %.
+    needs six frames, an absolute correlation above 0.8, and volumes that differ by at least 2 %.
 
     Args:
         frames: Structures.

@@ -94,11 +94,11 @@ class Interaction(Part):
             harmonics: Spherical harmonics of the edges, (n_edges, n_harmonics).
             edges: Edges of the graph.
         """
-        arranged = self.convolution.arrange(edges)
-        weights: Tensor = network(arranged.arrange(inputs))
+        layout = self.convolution.edge_layout(edges)
+        weights: Tensor = network(layout.arrange(inputs))
         if envelope is not None:
-            weights = weights * arranged.arrange(envelope)[..., None]
-        return self.convolution(up, weights, arranged.arrange(harmonics), arranged)
+            weights = weights * layout.arrange(envelope)[..., None]
+        return self.convolution(up, weights, layout.arrange(harmonics), layout)
 
 
 def divide(blocks: Blocks, divisor: Tensor) -> Blocks:

@@ -123,7 +123,7 @@ class Convolution(Part):
         sum_paths = SumPaths(paths, len(features), n_weights, n_matrix, dims, message_channels)
         return sum_paths, np.concatenate(matrices, axis=1)
 
-    def arrange(self, edges: Edges) -> PaddedEdges | EdgeLists:
+    def edge_layout(self, edges: Edges) -> PaddedEdges | EdgeLists:
         """Return the edges as the argument of ``forward``: edge lists if there is a kernel, else padded blocks."""
         return EdgeLists.of(edges) if has_kernel(self._sum_paths, edges.vector) else PaddedEdges.of(edges)
 
@@ -163,7 +163,7 @@ class Convolution(Part):
             h: Features by irrep, (n_atoms, 2l+1, channels).
             weights: Weights w, (n_edges, n_weights), as ``edges.arrange`` returns them.
             harmonics: Harmonics Y, (n_edges, n_harmonics), as ``edges.arrange`` returns them.
-            edges: Edges for the kernel, or in padded blocks; see ``arrange``.
+            edges: Edges for the kernel, or in padded blocks; see ``edge_layout``.
 
         Returns:
             Messages A by irrep, (n_atoms, 2l₃+1, channels of all paths to l₃).

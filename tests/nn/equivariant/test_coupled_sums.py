@@ -56,7 +56,7 @@ def derivatives(convolution, arranged, inputs, create_graph):
 @pytest.mark.parametrize("irreps", IRREPS.values(), ids=IRREPS)
 def test_derivatives_equal_those_of_torch(irreps, create_graph):
     edges, convolution, inputs = make_case(irreps)
-    arranged = convolution.arrange(edges)
+    arranged = convolution.edge_layout(edges)
     assert isinstance(arranged, EdgeLists)
     results = derivatives(convolution, arranged, inputs, create_graph)
     expected = derivatives(convolution, PaddedEdges.of(edges), inputs, create_graph)
@@ -66,7 +66,7 @@ def test_derivatives_equal_those_of_torch(irreps, create_graph):
 
 def test_float32():
     edges, convolution, inputs = make_case(IRREPS["unequal numbers of channels"], torch.float32)
-    result = derivatives(convolution, convolution.arrange(edges), inputs, False)
+    result = derivatives(convolution, convolution.edge_layout(edges), inputs, False)
     exact = derivatives(
         convolution, PaddedEdges.of(edges), [x.double().detach().requires_grad_() for x in inputs], False
     )
@@ -77,7 +77,7 @@ def test_float32():
 
 def test_gradients_and_second_derivatives_by_finite_differences():
     edges, convolution, inputs = make_case("1x0e+1x1o", cutoff=1.6)
-    arranged = convolution.arrange(edges)
+    arranged = convolution.edge_layout(edges)
 
     def function(*inputs):
         return sums(convolution, arranged, *inputs)
@@ -90,7 +90,7 @@ def test_batched_gradients():
     """Jacobians are computed with ``is_grads_batched``, whose tensors have no memory that a kernel could read."""
     edges, convolution, inputs = make_case(IRREPS["vectors"])
     jacobians = []
-    for arranged in (convolution.arrange(edges), PaddedEdges.of(edges)):
+    for arranged in (convolution.edge_layout(edges), PaddedEdges.of(edges)):
         value = sums(convolution, arranged, *inputs)
         (gradient,) = torch.autograd.grad((value**3).sum(), inputs[:1], create_graph=True)
         rows = torch.eye(7, gradient.numel(), dtype=gradient.dtype)
@@ -105,7 +105,7 @@ def test_threads_do_not_change_the_numbers():
     try:
         for n in (1, 3):
             torch.set_num_threads(n)
-            results.append(derivatives(convolution, convolution.arrange(edges), inputs, False))
+            results.append(derivatives(convolution, convolution.edge_layout(edges), inputs, False))
     finally:
         torch.set_num_threads(n_threads)
     for first, second in zip(*results, strict=True):
@@ -115,15 +115,15 @@ def test_threads_do_not_change_the_numbers():
 def test_edges_that_are_not_sorted():
     edges, convolution, (h, weights, harmonics) = make_case(IRREPS["vectors"])
     order = torch.randperm(edges.n_edges, generator=torch.Generator().manual_seed(1))
-    sorted_sums = sums(convolution, convolution.arrange(edges), h, weights, harmonics)
+    sorted_sums = sums(convolution, convolution.edge_layout(edges), h, weights, harmonics)
     shuffled = edges.select(order)
-    result = sums(convolution, convolution.arrange(shuffled), h, weights[order], harmonics[order])
+    result = sums(convolution, convolution.edge_layout(shuffled), h, weights[order], harmonics[order])
     torch.testing.assert_close(result, sorted_sums, rtol=1e-13, atol=1e-13)
 
 
 def test_no_edges():
     edges, convolution, inputs = make_case(IRREPS["vectors"], cutoff=0.1)
-    result = derivatives(convolution, convolution.arrange(edges), inputs, False)
+    result = derivatives(convolution, convolution.edge_layout(edges), inputs, False)
     assert edges.n_edges == 0
     assert all(bool((x == 0).all()) for x in result)
 
@@ -131,6 +131,6 @@ def test_no_edges():
 def test_the_kernel_is_not_used_without_kernels_or_for_large_degrees(monkeypatch):
     edges, convolution, _ = make_case("2x0e")
     large = Convolution("2x0e", o3.Irreps.spherical_harmonics(4), "4e")
-    assert isinstance(large.arrange(edges), PaddedEdges)
+    assert isinstance(large.edge_layout(edges), PaddedEdges)
     monkeypatch.setenv("ATOMGRAPH_KERNELS", "off")
-    assert isinstance(convolution.arrange(edges), PaddedEdges)
+    assert isinstance(convolution.edge_layout(edges), PaddedEdges)
