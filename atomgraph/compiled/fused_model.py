@@ -22,7 +22,7 @@ from atomgraph.compiled.linear_forms import Gradients, LinearForm
 from atomgraph.compiled.mace import fused_layer as _mace  # noqa: F401  # registers its layer
 from atomgraph.compiled.nequip import fused_layer as _nequip  # noqa: F401  # registers its layer
 from atomgraph.compiled.pullback import Pullback
-from atomgraph.compiled.radial_tables import Grid
+from atomgraph.compiled.radial_tables import PIECES, Grid
 from atomgraph.featurizers.element import ElementEmbedding
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
@@ -31,7 +31,6 @@ from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.protocols import Featurizer
 
 LIBRARY = "mace"  # prefix of file names in the cache
-PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # initial number of pieces and degree of radial tables
 
 
 def unsupported_reason(model: EnergyModel) -> str | None:

@@ -17,6 +17,7 @@ from atomgraph.ops.piecewise import derivative_nodes, evaluate_pieces, fit_piece
 
 MIN_CHECKED_DISTANCE = 0.5  # Å; errors at smaller distances are ignored
 DERIVATIVE_FLOOR = 0.02  # smallest divisor of relative errors, as a fraction of the largest derivative
+PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # initial number of pieces and degree of the tables
 MAX_PIECES = 4097  # maximum number of pieces of a table
 _ALIGNMENT = 1e-7  # maximum distance of a knot from the end of a piece, in pieces
 PAIRS_PER_BATCH = 32  # pairs of elements in one evaluation of the network

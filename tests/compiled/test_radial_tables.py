@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from atomgraph.compiled import radial_tables as radial
-from atomgraph.compiled.fused_model import PIECES
 from atomgraph.compiled.mace.interaction_weights import density_function, weight_functions
 from atomgraph.compiled.radial_tables import (
+    PIECES,
     TOLERANCE,
     Grid,
     PairTables,

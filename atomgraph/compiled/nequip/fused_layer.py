@@ -21,21 +21,19 @@ from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LinearMap
 from atomgraph.compiled.linear_forms import FusedForm, Gradients, LinearForm
 from atomgraph.compiled.nequip.layer_weights import LayerWeights
-from atomgraph.compiled.radial_tables import Grid
+from atomgraph.compiled.radial_tables import PIECES, Grid
 from atomgraph.layers.embedding_linear import EmbeddingLinear
 from atomgraph.layers.nequip_layer import NequIPLayer
 from atomgraph.nn.equivariant.convolution import Convolution
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
 
-_MIN_PIECES = 153  # smallest number of pieces of a table in float64
-
 
 @describe_unsupported.register
 def _(layer: NequIPLayer) -> str | None:
     if not layer.radial.differentiable:
         return "radial functions without gradient"
-    if not Grid(layer.cutoff, _MIN_PIECES, 1, radial_knots(layer)).align().has_knots_at_ends:
+    if not Grid(layer.cutoff, *PIECES[torch.float64], radial_knots(layer)).align().has_knots_at_ends:
         return "jumps of the radial functions' curvature at distances that are not all ends of pieces of one table"
     return None
 
