@@ -22,7 +22,7 @@ struct SumPath {
 // Edges of each atom. An atom is the centre for `forward` and `second_sums`, and the neighbour for the other two.
 struct EdgesOfAtoms {
     const std::int64_t *begin;  // (n_atoms + 1,) first entry of each atom in `edge`
-    const std::int64_t *edge;   // (n_edges,) row of the edge; null if the rows are 0, 1, 2, ...
+    const std::int64_t *edge;   // (n_edges,) row of the edge
     const std::int64_t *other;  // (n_edges,) by row of the edge: the other atom
 };
 
@@ -82,7 +82,6 @@ struct PathLoops {
     const SumPath &p;
     const EdgesOfAtoms &edges;
 
-    std::int64_t row(std::int64_t k) const { return edges.edge ? edges.edge[k] : k; }
     const Real *feature(const Real *const *h, std::int64_t atom) const { return h[p.feature] + atom * D1 * p.channels; }
     const Real *weight(const Real *w, std::int64_t e) const { return w + e * layout.n_weights + p.weight; }
     const Real *matrix(const Real *M, std::int64_t e) const { return M + e * layout.n_matrix + p.matrix; }
@@ -104,7 +103,7 @@ struct PathLoops {
     void forward(std::int64_t i, const SumInput &in, Real *const *A, std::int64_t c, std::int64_t n) const {
         Vector sum[D3] = {};
         for (std::int64_t k = edges.begin[i]; k < edges.begin[i + 1]; ++k) {
-            const std::int64_t e = row(k);
+            const std::int64_t e = edges.edge[k];
             const Vector w = load_some<ALL>(weight(in.w, e) + c, n);
             add<ALL>(sum, feature(in.h, edges.other[e]) + c, w, matrix(in.M, e), n);
         }
@@ -114,7 +113,7 @@ struct PathLoops {
     void second_sums(std::int64_t i, const SumInput &in, const SumInput &v, Real *const *gG, std::int64_t c, std::int64_t n) const {
         Vector sum[D3] = {};
         for (std::int64_t k = edges.begin[i]; k < edges.begin[i + 1]; ++k) {
-            const std::int64_t e = row(k), j = edges.other[e];
+            const std::int64_t e = edges.edge[k], j = edges.other[e];
             const Vector w = load_some<ALL>(weight(in.w, e) + c, n), vw = load_some<ALL>(weight(v.w, e) + c, n);
             const Real *x = feature(in.h, j) + c, *vx = feature(v.h, j) + c, *M = matrix(in.M, e), *VM = matrix(v.M, e);
 #pragma GCC unroll 8
@@ -155,7 +154,7 @@ struct PathLoops {
         Real *to_h = gh[p.feature] + j * D1 * p.channels;
         const std::int64_t stride = this->stride(), channels = p.channels;
         for (std::int64_t k = edges.begin[j]; k < edges.begin[j + 1]; ++k) {
-            const std::int64_t e = row(k);
+            const std::int64_t e = edges.edge[k];
             const Real *g = G[p.message] + message(edges.other[e]), *w = weight(in.w, e), *M = matrix(in.M, e);
             const Real *vw = SECOND ? weight(v.w, e) : nullptr, *VM = SECOND ? matrix(v.M, e) : nullptr;
             Real *to_w = gw + e * layout.n_weights + p.weight;
@@ -170,13 +169,10 @@ struct PathLoops {
                     if constexpr (SECOND) v_column[m] = all(VM[m * D1 + a]);
                 }
                 const std::int64_t row_of_a = a * channels;
-                const auto step = [&](std::int64_t c, std::int64_t n, auto all) __attribute__((always_inline)) {
+                over_channels(channels, [&](std::int64_t c, std::int64_t n, auto all) __attribute__((always_inline)) {
                     backward<SECOND, all.value>(column, v_column, w + c, vw + c, x + row_of_a + c, vx + row_of_a + c, g + c, stride,
                                                 to_h + row_of_a + c, to_w + c, total, n);
-                };
-                std::int64_t c = 0;
-                for (; c + WIDTH <= channels; c += WIDTH) step(c, WIDTH, std::true_type{});
-                if (c < channels) step(c, channels - c, std::false_type{});
+                });
 #pragma GCC unroll 8
                 for (int m = 0; m < D3; ++m) sum[m * D1 + a] = total[m];
             }
@@ -186,16 +182,16 @@ struct PathLoops {
 
     // Calls step(c, n, true) for all whole vectors of channels, and step(c, n, false) for the remaining channels.
     template <class Step>
-    __attribute__((always_inline)) void over_channels(const Step &step) const {
+    __attribute__((always_inline)) static void over_channels(std::int64_t channels, const Step &step) {
         std::int64_t c = 0;
-        for (; c + WIDTH <= p.channels; c += WIDTH) step(c, WIDTH, std::true_type{});
-        if (c < p.channels) step(c, p.channels - c, std::false_type{});
+        for (; c + WIDTH <= channels; c += WIDTH) step(c, WIDTH, std::true_type{});
+        if (c < channels) step(c, channels - c, std::false_type{});
     }
     void forward(std::int64_t i, const SumInput &in, Real *const *A) const {
-        over_channels([&](auto c, auto n, auto all) { forward<all.value>(i, in, A, c, n); });
+        over_channels(p.channels, [&](auto c, auto n, auto all) { forward<all.value>(i, in, A, c, n); });
     }
     void second_sums(std::int64_t i, const SumInput &in, const SumInput &v, Real *const *gG) const {
-        over_channels([&](auto c, auto n, auto all) { second_sums<all.value>(i, in, v, gG, c, n); });
+        over_channels(p.channels, [&](auto c, auto n, auto all) { second_sums<all.value>(i, in, v, gG, c, n); });
     }
 };
 
