@@ -16,7 +16,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.convolution import Convolution
-from atomgraph.nn.equivariant.edge_harmonics import edge_harmonics
+from atomgraph.nn.equivariant.edge_harmonics import arranged_harmonics
 from atomgraph.nn.equivariant.gate import Gate
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
@@ -142,7 +142,7 @@ class NequIPLayer(DividesByNeighbours, MessageLayer):
         weights: Tensor = self.network(layout.arrange(features))
         if envelope is not None:
             weights = weights * layout.arrange(envelope)[..., None]
-        harmonics = layout.arrange(edge_harmonics(edges, self.l_max, self.solid_harmonics))
+        harmonics = arranged_harmonics(edges, layout, self.l_max, self.solid_harmonics)
         return self.convolution(up, weights, harmonics, layout)
 
 

@@ -77,7 +77,7 @@ class Interaction(Part):
 
         Args:
             h: Features of atoms, by irrep.
-            harmonics: Spherical harmonics of the edges, (n_edges, n_harmonics).
+            harmonics: Spherical harmonics of the edges, from ``arranged_harmonics``.
             edges: Edges of the graph.
         """
 
@@ -91,14 +91,14 @@ class Interaction(Part):
             inputs: Inputs of the network, (n_edges, n_inputs).
             envelope: Factor on the weights, (n_edges,); None for 1.
             up: Features :math:`W^{up} h`, by irrep.
-            harmonics: Spherical harmonics of the edges, (n_edges, n_harmonics).
+            harmonics: Spherical harmonics of the edges, from ``arranged_harmonics``.
             edges: Edges of the graph.
         """
         layout = self.convolution.edge_layout(edges)
         weights: Tensor = network(layout.arrange(inputs))
         if envelope is not None:
             weights = weights * layout.arrange(envelope)[..., None]
-        return self.convolution(up, weights, layout.arrange(harmonics), layout)
+        return self.convolution(up, weights, harmonics, layout)
 
 
 def divide(blocks: Blocks, divisor: Tensor) -> Blocks:

@@ -23,7 +23,7 @@ from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.equivariant.edge_harmonics import edge_harmonics
+from atomgraph.nn.equivariant.edge_harmonics import arranged_harmonics
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
@@ -138,7 +138,8 @@ class MACELayer(MessageLayer):
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
-        harmonics = edge_harmonics(edges, self.l_max)
+        layout = self.interaction.convolution.edge_layout(edges)
+        harmonics = arranged_harmonics(edges, layout, self.l_max)
         message, residual = self.interaction(to_blocks(h, self.irreps_in), harmonics, edges)
         blocks = [message[irrep] for _, irrep in self.irreps_message]
         message_columns = torch.cat(blocks, dim=1)  # (n_atoms, Σ(2l+1), channels)
