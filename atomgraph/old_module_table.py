@@ -56,7 +56,7 @@ MODULES = {
     "compiled.model": "compiled.fused_model",
     "compiled.on_demand": "compiled.lazy",
     "compiled.pair": "compiled.fused_pair",
-    "compiled.pointers": "compiled.function_pointers",
+    "compiled.pointers": "kernels.function_pointers",
     "compiled.potential": "compiled.compiled_potential",
     "compiled.product": "compiled.mace.fused_product",
     "compiled.radial": "compiled.radial_tables",

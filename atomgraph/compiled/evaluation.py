@@ -9,8 +9,8 @@ from itertools import accumulate
 
 import torch
 
-from atomgraph.compiled.function_pointers import integers
 from atomgraph.compiled.kernel_graph import KernelGraph
+from atomgraph.kernels.function_pointers import integers
 from atomgraph.old_names import OldAttribute, old_names_of
 
 # Kernels of linear maps and of products read weights from a table of addresses, one table for each set of elements. Each part

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function, pointers
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.radial_tables import (
@@ -21,6 +20,7 @@ from atomgraph.compiled.radial_tables import (
 from atomgraph.compiled.radial_weights import RadialWeights
 from atomgraph.kernels.cache import checksum
 from atomgraph.kernels.convolution_source import CoupledPath, convolution_source
+from atomgraph.kernels.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function, pointers
 from atomgraph.nn.equivariant.convolution import Convolution
 from atomgraph.old_names import OldAttribute
 from atomgraph.ops.spherical import harmonic_polynomials

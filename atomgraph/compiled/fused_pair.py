@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function
 from atomgraph.compiled.fused_forms import describe_unsupported
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.pullback import Pullback
+from atomgraph.kernels.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function
 from atomgraph.nn.part import Part
 from atomgraph.nn.repulsion import cutoff_zbl
 from atomgraph.nn.repulsion.cutoff_zbl import CutoffZBL

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.kernels.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function
 
 GRAPH_SOURCE = """
 #include "edges.h"

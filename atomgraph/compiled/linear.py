@@ -12,8 +12,8 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import MAX_CACHED_TABLES, AtomRuns
 from atomgraph.compiled.folded_weights import Weights
-from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, integers, pointers
 from atomgraph.compiled.layout import Layout
+from atomgraph.kernels.function_pointers import INT, POINTER, bind_function, integers, pointers
 from atomgraph.old_names import OldAttribute, old_names_of
 
 LINEAR_SOURCE = """

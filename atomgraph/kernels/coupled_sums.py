@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from atomgraph.kernels.function_pointers import bind_function
 from atomgraph.kernels.prebuilt import library
-from atomgraph.kernels.toolchain import switched_off
 
 MAX_DEGREE = 3  # largest degree l of features and messages
 _LONG, _POINTER = ctypes.c_int64, ctypes.c_void_p
@@ -47,7 +47,7 @@ class EdgeAddresses(ctypes.Structure):
 
     Fields:
         begin: First entry of each atom in ``edge``, (n_atoms + 1,).
-        edge: Rows of the edges, (n_edges,); null if these are 0, 1, 2, ...
+        edge: Rows of the edges, (n_edges,).
         other: The other atom of each edge, by row of the edge, (n_edges,).
     """
 
@@ -87,32 +87,18 @@ class Functions(NamedTuple):
     second_backward: Any
 
 
-def functions(dtype: str) -> Functions | None:
-    """Return the kernels for ``float32`` or ``float64``.
-
-    Returns:
-        The functions. None, with one warning, if they cannot be compiled, and without a warning if ATOMGRAPH_KERNELS=off.
-    """
-    return None if switched_off() else _load(dtype)
-
-
 @cache
-def _load(dtype: str) -> Functions | None:
+def functions(dtype: str) -> Functions | None:
+    """Return the kernels for ``float32`` or ``float64``; None, with one warning, if they cannot be compiled."""
     kernel = library(f"coupled_sums_{dtype}")
     if kernel is None:
         return None
-    result = Functions(*(getattr(kernel, f"coupled_sums_{name}") for name in Functions._fields))
-    for function in result:
-        function.argtypes, function.restype = (ctypes.POINTER(Call),), ctypes.c_int
-    return result
+    return Functions(
+        *(bind_function(kernel, f"coupled_sums_{name}", ctypes.POINTER(Call)) for name in Functions._fields)
+    )
 
 
 def make_layout(paths: Sequence[SumPath], n_weights: int, n_matrix: int, message_channels: Sequence[int]) -> Layout:
     """Return the layout of paths; it keeps its arrays alive."""
     array = (SumPath * len(paths))(*paths)
     return Layout(array, len(paths), n_weights, n_matrix, (_LONG * len(message_channels))(*message_channels))
-
-
-def addresses(arrays: Sequence[Any]) -> ctypes.Array[ctypes.c_void_p]:
-    """Return the addresses of tensors as a C array; the caller keeps the tensors alive."""
-    return (_POINTER * len(arrays))(*(array.data_ptr() for array in arrays))

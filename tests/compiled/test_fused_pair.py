@@ -6,10 +6,10 @@ from helpers.compilers import needs_compiler
 from helpers.pair_sums import pair_sums
 
 from atomgraph.analysis.laws.structures import crystal, molecule
-from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion, PairSums
 from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
 from atomgraph.kernels import compile_library
+from atomgraph.kernels.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.testing.graphs import make_graph

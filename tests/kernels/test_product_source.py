@@ -5,9 +5,9 @@ import pytest
 import torch
 from helpers.compilers import needs_compiler
 
-from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, integers, pointers
 from atomgraph.kernels import compile_library
 from atomgraph.kernels import product_source as product
+from atomgraph.kernels.function_pointers import INT, POINTER, bind_function, integers, pointers
 from atomgraph.kernels.product_source import ProductSource
 
 pytestmark = needs_compiler

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PairSums
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.mace.interaction_weights import density_function, element_pairs, is_pairwise
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables
+from atomgraph.kernels.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.layers.mace.interaction import Interaction
 
 

@@ -12,10 +12,10 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import MAX_CACHED_TABLES, AtomRuns, Evaluation
-from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, pointers
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.kernels.cache import checksum
+from atomgraph.kernels.function_pointers import INT, POINTER, bind_function, pointers
 from atomgraph.kernels.polynomial_source import Term
 from atomgraph.kernels.product_source import ProductSource
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from atomgraph.kernels import coupled_sums as kernels
+from atomgraph.kernels.function_pointers import pointers
+from atomgraph.kernels.toolchain import switched_off
 from atomgraph.nn.edge_lists import EdgeList, EdgeLists
 from atomgraph.nn.equivariant.plain_coupled_sums import plain_gradients, plain_sums
 from atomgraph.nn.equivariant.sum_paths import SumPaths
@@ -19,7 +21,7 @@ Tensors = Sequence[Tensor]
 
 def has_kernel(paths: SumPaths, x: Tensor) -> bool:
     """Return whether there is a kernel for the paths, and for the dtype and the device of x."""
-    if x.device.type != "cpu" or x.dtype not in _DTYPES or paths.max_degree > kernels.MAX_DEGREE:
+    if switched_off() or x.device.type != "cpu" or x.dtype not in _DTYPES or paths.max_degree > kernels.MAX_DEGREE:
         return False
     return kernels.functions(_DTYPES[x.dtype]) is not None
 
@@ -142,7 +144,7 @@ class _Call:
 
     @staticmethod
     def _input(w: Tensor, m: Tensor, h: Tensors) -> kernels.Input:
-        return kernels.Input(kernels.addresses(h), w.data_ptr(), m.data_ptr())
+        return kernels.Input(pointers(h), w.data_ptr(), m.data_ptr())
 
     def empty_messages(self) -> tuple[Tensor, ...]:
         """Return memory for messages."""
@@ -151,7 +153,7 @@ class _Call:
 
     def run(self, name: str, *, sums: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Compute sums."""
-        self._call.sums = kernels.addresses(sums)
+        self._call.sums = pointers(sums)
         self._run(name)
         return sums
 
@@ -163,15 +165,14 @@ class _Call:
             torch.empty_like(self._m),
             [torch.zeros_like(x) for x in self._h],
         )
-        self._call.G, self._call.gh = kernels.addresses(grads), kernels.addresses(grad_h)
+        self._call.G, self._call.gh = pointers(grads), pointers(grad_h)
         self._call.gw, self._call.gM = grad_w.data_ptr(), grad_m.data_ptr()
         self._run(name)
         return grad_w, grad_m, *grad_h
 
     def _run(self, name: str) -> None:
         functions = kernels.functions(_DTYPES[self._w.dtype])
-        if functions is None or getattr(functions, name)(ctypes.byref(self._call)):
-            raise MemoryError("there is not enough memory for the sums over neighbours; use smaller batches")
+        getattr(functions, name)(ctypes.byref(self._call))
 
 
 def _has_memory(x: Tensor) -> bool:

@@ -3,8 +3,8 @@
 import pytest
 from helpers.compilers import needs_compiler
 
-from atomgraph.compiled.function_pointers import INT, LONG, bind_function
 from atomgraph.kernels import compile_library
+from atomgraph.kernels.function_pointers import INT, LONG, bind_function
 
 pytestmark = needs_compiler
 SOURCE = """
